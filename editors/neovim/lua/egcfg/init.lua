@@ -1,0 +1,268 @@
+--- Verified inline completion for Python: starts `egcfg-lsp` and shows what it suggests.
+--- Covers set-up, the server's life and `:Egcfg`; see ghost.lua, requests.lua and keys.lua.
+local M = {}
+
+local api = vim.api
+local ghost = require("egcfg.ghost")
+local keys = require("egcfg.keys")
+local requests = require("egcfg.requests")
+
+local NAME = "egcfg"
+local ROOT_MARKERS = { "pyproject.toml", "setup.py", "setup.cfg", "tox.ini", ".git" }
+local PLUGS = { accept = "<Plug>(egcfg-accept)", dismiss = "<Plug>(egcfg-dismiss)" }
+
+---@class egcfg.Config
+local defaults = {
+  cmd = { "egcfg-lsp" },
+  model = nil, ---@type string? a name of the catalogue or a .gguf file
+  interpreter = nil, ---@type string? the Python that runs the tests
+  deadline_seconds = nil, ---@type number? for one test run
+  trust = {}, ---@type string[] folders whose tests may be run, with all below them
+  keymaps = { accept = "<Tab>", dismiss = "<C-]>" }, -- false leaves a key alone
+  auto_trigger = true,
+  debounce_ms = 50,
+  native = false, -- Neovim 0.12's own vim.lsp.inline_completion; untested
+}
+
+---@class egcfg.State
+---@field state string as in egcfg/status
+---@field message string
+---@field trusted boolean
+
+local config = vim.deepcopy(defaults)
+local attached = {} ---@type table<integer, integer> client id by buffer
+local states = vim.defaulttable(function() ---@type table<integer, egcfg.State> by client id
+  return { state = "starting", message = "starting" }
+end)
+
+---@param path string
+local function resolved(path)
+  path = vim.fs.normalize(path)
+  return vim.uv.fs_realpath(path) or path
+end
+
+---@param root string
+local function is_trusted(root)
+  root = resolved(root)
+  return vim.iter(config.trust):any(function(folder)
+    local trusted = resolved(folder):gsub("/$", "")
+    return root == trusted or vim.startswith(root, trusted .. "/")
+  end)
+end
+
+---@param bufnr integer
+---@return vim.lsp.Client?
+local function client_of(bufnr)
+  return attached[bufnr] and vim.lsp.get_client_by_id(attached[bufnr])
+end
+
+local handlers = {
+  ["egcfg/suggestionsChanged"] = function(_, params, ctx)
+    local client = vim.lsp.get_client_by_id(ctx.client_id)
+    if client and not config.native then
+      requests.on_changed(client, params)
+    end
+  end,
+  ["egcfg/status"] = function(_, params, ctx)
+    local known = states[ctx.client_id]
+    if params.state == "error" and known.state ~= "error" then
+      vim.notify("egcfg: " .. params.message, vim.log.levels.WARN)
+    end
+    known.state, known.message = params.state, params.message
+  end,
+}
+
+---@param bufnr integer
+local function start(bufnr)
+  local path = api.nvim_buf_get_name(bufnr)
+  if path == "" or vim.bo[bufnr].buftype ~= "" then
+    return
+  end
+  if vim.fn.executable(config.cmd[1]) == 0 then
+    vim.notify_once(
+      ("egcfg: the server `%s` was not found. Install it (`pipx install egcfg-lsp`), or set `cmd` "
+        .. "in require('egcfg').setup() to its path."):format(config.cmd[1]),
+      vim.log.levels.WARN
+    )
+    return
+  end
+  local root = vim.fs.root(bufnr, ROOT_MARKERS) or vim.fs.dirname(path)
+  local capabilities = vim.lsp.protocol.make_client_capabilities()
+  capabilities.textDocument.inlineCompletion = { dynamicRegistration = false }
+  vim.lsp.start({
+    name = NAME,
+    cmd = config.cmd,
+    root_dir = root,
+    capabilities = capabilities,
+    handlers = handlers,
+    init_options = {
+      model = config.model,
+      interpreter = config.interpreter,
+      deadlineSeconds = config.deadline_seconds,
+      trusted = is_trusted(root),
+    },
+  }, { bufnr = bufnr })
+end
+
+---@param bufnr integer
+---@param client vim.lsp.Client
+local function attach(bufnr, client)
+  attached[bufnr] = client.id
+  if states[client.id].trusted == nil then
+    states[client.id].trusted = client.config.init_options.trusted
+  end
+  if config.native then
+    vim.lsp.inline_completion.enable(true, { client_id = client.id })
+    return
+  end
+  local group = api.nvim_create_augroup("egcfg_" .. bufnr, { clear = true })
+  local function on(events, callback)
+    api.nvim_create_autocmd(events, { group = group, buffer = bufnr, callback = callback })
+  end
+  on({ "InsertEnter", "TextChangedI", "TextChangedP", "CursorMovedI" }, function()
+    requests.follow(client, config)
+  end)
+  on({ "InsertLeave", "BufLeave" }, requests.reset)
+  for action, lhs in pairs(config.keymaps) do
+    if lhs then
+      keys.map(bufnr, lhs, PLUGS[action], function()
+        return ghost.current() ~= nil and vim.fn.pumvisible() == 0
+      end)
+    end
+  end
+end
+
+---@param bufnr integer
+local function detach(bufnr)
+  attached[bufnr] = nil
+  if config.native then
+    return
+  end
+  requests.reset()
+  api.nvim_del_augroup_by_name("egcfg_" .. bufnr)
+  for _, lhs in pairs(config.keymaps) do
+    if lhs and api.nvim_buf_is_loaded(bufnr) then
+      keys.unmap(bufnr, lhs)
+    end
+  end
+end
+
+---@param client_id integer
+---@return egcfg.State
+function M.state_of(client_id)
+  return states[client_id]
+end
+
+--- What the server of a buffer said last; nil without one. For status lines.
+---@param bufnr? integer
+---@return egcfg.State?
+function M.status(bufnr)
+  local client = client_of(bufnr or api.nvim_get_current_buf())
+  return client and states[client.id]
+end
+
+--- Ask for a suggestion at the cursor now (Insert mode).
+function M.trigger()
+  local client = client_of(api.nvim_get_current_buf())
+  if client then
+    requests.invoke(client)
+  end
+end
+
+M.accept = requests.accept
+M.dismiss = requests.quiet
+
+--- Where the client works and whether that is trusted, for people.
+---@param client vim.lsp.Client
+local function describe_trust(client)
+  local folder = vim.fn.fnamemodify(client.config.root_dir, ":~")
+  return ("%s is %s"):format(folder, states[client.id].trusted and "trusted" or "not trusted")
+end
+
+---@param client vim.lsp.Client
+---@param trusted boolean
+local function set_trust(client, trusted)
+  requests.call(client, "notify", "egcfg/trustChanged", { trusted = trusted })
+  states[client.id].trusted = trusted
+  vim.notify(("egcfg: %s for this session"):format(describe_trust(client)))
+end
+
+local subcommands = {
+  status = function(client)
+    vim.notify(("egcfg: %s · %s"):format(states[client.id].message, describe_trust(client)))
+  end,
+  trust = function(client)
+    set_trust(client, true)
+  end,
+  untrust = function(client)
+    set_trust(client, false)
+  end,
+}
+
+local function run_command(command)
+  local run = subcommands[command.args]
+  local client = client_of(api.nvim_get_current_buf())
+  if not run then
+    vim.notify("egcfg: use :Egcfg status, trust or untrust", vim.log.levels.WARN)
+  elseif not client then
+    vim.notify("egcfg: no server for this buffer; see :checkhealth egcfg", vim.log.levels.WARN)
+  else
+    run(client)
+  end
+end
+
+local function define_highlights()
+  for group, link in pairs({
+    EgcfgGhost = "Comment",
+    EgcfgVerified = "DiagnosticOk",
+    EgcfgFails = "DiagnosticError",
+    EgcfgUnverified = "Comment",
+  }) do
+    api.nvim_set_hl(0, group, { link = link, default = true })
+  end
+end
+
+---@param user? table
+function M.setup(user)
+  config = vim.tbl_deep_extend("force", defaults, user or {})
+  M.config = config
+  define_highlights()
+  vim.keymap.set("i", PLUGS.accept, "<C-g>u<Cmd>lua require('egcfg').accept()<CR><C-g>u")
+  vim.keymap.set("i", PLUGS.dismiss, "<Cmd>lua require('egcfg').dismiss()<CR>")
+  api.nvim_create_user_command("Egcfg", run_command, {
+    nargs = 1,
+    desc = "Verified inline completion: status, trust, untrust",
+    complete = function(lead)
+      return vim.tbl_filter(function(name)
+        return vim.startswith(name, lead)
+      end, { "status", "trust", "untrust" })
+    end,
+  })
+  local group = api.nvim_create_augroup("egcfg", { clear = true })
+  local function on(event, pattern, callback)
+    api.nvim_create_autocmd(event, { group = group, pattern = pattern, callback = callback })
+  end
+  on("ColorScheme", nil, define_highlights)
+  on("FileType", "python", function(event)
+    start(event.buf)
+  end)
+  on("LspAttach", nil, function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if client and client.name == NAME then
+      attach(event.buf, client)
+    end
+  end)
+  on("LspDetach", nil, function(event)
+    if attached[event.buf] == event.data.client_id then
+      detach(event.buf)
+    end
+  end)
+  on("VimLeavePre", nil, requests.reset)
+  for _, bufnr in ipairs(api.nvim_list_bufs()) do
+    if api.nvim_buf_is_loaded(bufnr) and vim.bo[bufnr].filetype == "python" then
+      start(bufnr)
+    end
+  end
+end
+
+return M

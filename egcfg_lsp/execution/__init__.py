@@ -1,0 +1,79 @@
+"""Running candidates. `Sandbox` is the seam: what the ladder knows of execution is this protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from egcfg_lsp.source.oracle import OracleTest
+
+
+class Status(StrEnum):
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    """Nothing can be said: no verdict came, or the sandbox blocked an action."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One candidate against its oracle tests."""
+
+    root: Path
+    """The project; mounted read-only, and the working folder of the run."""
+    interpreter: Path
+    path: Path
+    """The module under test, which must exist below `root`."""
+    text: str
+    """What the run sees instead of that module's content."""
+    tests: tuple[OracleTest, ...]
+    first_line: int
+    last_line: int
+    """1-based, inclusive: the lines whose execution is watched."""
+    deadline_seconds: float
+
+
+@dataclass(frozen=True)
+class RunResult:
+    status: Status
+    n_passed: int = 0
+    n_tests: int = 0
+    """Tests that gave a verdict."""
+    failure: str = ""
+    """The first failing test's reason, one line."""
+    missed_lines: tuple[int, ...] = ()
+    """Watched lines with code on them that no test executed."""
+    reason: str = ""
+    """Why the run was inconclusive, one line."""
+
+
+@dataclass(frozen=True)
+class SandboxState:
+    """What protects the host; `works` False: nothing can be run, and `detail` says why."""
+
+    name: str
+    works: bool
+    detail: str
+
+
+class Sandbox(Protocol):
+    async def state(self) -> SandboxState: ...
+
+    async def run(self, job: Job) -> RunResult:
+        """Runs to the end or the deadline; a cancelled call leaves no process behind. Never raises."""
+        ...
+
+
+LIMITS: Mapping[str, int] = {
+    "RLIMIT_CORE": 0,
+    "RLIMIT_DATA": 2 << 30,
+    "RLIMIT_FSIZE": 64 << 20,
+    "RLIMIT_NOFILE": 256,
+    "RLIMIT_NPROC": 64,
+}
+"""Resource limits of a run, in the units of `setrlimit`; CPU time follows the deadline."""
+RECORD_BYTES = 64 << 10
+"""Largest result record that is read."""

@@ -1,0 +1,83 @@
+"""Finding the project's Python by looking at files; nothing of the workspace is executed here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    path: Path
+    """Not resolved: a virtual environment is known by the path it is started with."""
+    found: str
+    """Where it comes from, for people."""
+    prefixes: tuple[Path, ...]
+    """Folders it needs: its environment, and the installation behind that."""
+
+
+class InterpreterError(Exception):
+    """No such interpreter; the message is for people."""
+
+
+def find_interpreter(
+    root: Path, chosen: str | None, environment: Mapping[str, str] = os.environ
+) -> Interpreter:
+    """The user's choice, the project's `.venv` or `venv`, the active environment, or our own Python.
+
+    Raises InterpreterError if the user's choice does not exist.
+    """
+    if chosen is not None:
+        path = Path(chosen).expanduser()
+        path = path if path.is_absolute() or not path.parts[1:] else root / path
+        located = shutil.which(path)
+        if located is None:
+            raise InterpreterError(f"the interpreter {chosen} of the settings does not exist")
+        return _interpreter(Path(located), "the settings")
+    places = [(root / name, f"{name} of the project") for name in (".venv", "venv")]
+    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if value := environment.get(variable):
+            places.append((Path(value), variable))
+    for folder, found in places:
+        path = _python_of(folder)
+        if path.is_file():
+            return _interpreter(path, found)
+    return _interpreter(Path(sys.executable), "egcfg-lsp's own, the project has no environment")
+
+
+def has_pytest(interpreter: Interpreter) -> bool:
+    """Whether a `pytest` folder lies in the interpreter's own packages, as far as files tell."""
+    patterns = ("lib/python3*/site-packages/pytest", "lib/python3*/dist-packages/pytest")
+    return any(any(prefix.glob(p)) for prefix in interpreter.prefixes[:1] for p in patterns)
+
+
+def _python_of(environment: Path) -> Path:
+    if os.name == "nt":
+        return environment / "Scripts" / "python.exe"
+    return environment / "bin" / "python"
+
+
+def _interpreter(path: Path, found: str) -> Interpreter:
+    path = path.absolute()
+    prefix = path.parent.parent
+    prefixes = [prefix, path.resolve().parent.parent]
+    if (home := _base_home(prefix)) is not None:
+        prefixes += [home.parent, home.resolve().parent]
+    return Interpreter(path, found, tuple(dict.fromkeys(prefixes)))
+
+
+def _base_home(prefix: Path) -> Path | None:
+    """The `home` of a virtual environment: the folder of the Python it was made with."""
+    try:
+        lines = (prefix / "pyvenv.cfg").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        key, _, value = line.partition("=")
+        if key.strip() == "home":
+            return Path(value.strip())
+    return None

@@ -1,0 +1,528 @@
+"""The Neovim plugin against the scripted server: drawing, typing, accepting, and what goes wrong.
+
+The real server and model: test_neovim_real.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nvim_driver import Ghost, Neovim, neovim, wait_until
+
+pytestmark = pytest.mark.editors
+
+SOURCE = "def add(a, b):\n    \n"
+ANCHOR = "def add(a, b):\n    "
+UNTRUSTED = "⊘ not run: the workspace is not trusted"
+
+
+def suggestion(text: str, outcome: str = "unverified", summary: str = "", id: str = "a") -> Any:
+    return {"id": id, "text": text, "outcome": outcome, "summary": summary or "running 3 tests…"}
+
+
+RUNNING = [suggestion("return a + b")]
+VERIFIED = [suggestion("return a + b", "verified", "✓ 3/3")]
+TWO_LINES = [suggestion("total = a + b\n    return total")]
+TWO_LINES_VERIFIED = [suggestion("total = a + b\n    return total", "verified", "✓ 3/3")]
+
+
+@dataclass
+class Session:
+    """A Neovim whose plugin talks to the stand-in."""
+
+    nvim: Neovim
+    folder: Path
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / "log.jsonl"
+
+    def start(
+        self,
+        *steps: list[Any],
+        source: str = SOURCE,
+        anchor: str = ANCHOR,
+        trust: list[str] | None = None,
+        script: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Open `source` and put the cursor behind its line `anchor` ends with, in Insert mode."""
+        script_path = self.folder / "script.json"
+        complete = {"anchor": anchor.replace("\r\n", "\n"), "steps": list(steps)} | (script or {})
+        script_path.write_text(json.dumps(complete), encoding="utf-8")
+        path = self.folder / "work" / "calc.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(source.encode())
+        server = Path(__file__).with_name("standin_server.py")
+        command = [sys.executable, str(server), str(script_path), str(self.log_path)]
+        folders = [str(self.folder / folder) for folder in (["."] if trust is None else trust)]
+        self.nvim.setup(cmd=command, trust=folders, **options)
+        self.nvim.edit(path)
+        self.nvim.wait(self.attached, "the server is attached", 30)
+        lines_before = anchor.count("\n")
+        self.nvim.api.call("cursor", [lines_before + 1, len(anchor.split("\n")[-1].encode()) + 1])
+        line = self.nvim.lines()[lines_before]
+        self.nvim.keys("A" if line == anchor.split("\n")[-1] else "i")
+
+    def attached(self) -> bool:
+        return bool(self.nvim.lua("return #vim.lsp.get_clients({ name = 'egcfg', bufnr = 0 }) > 0"))
+
+    def log(self, method: str) -> list[Any]:
+        """The parameters of the messages of one kind that the server saw."""
+        if not self.log_path.exists():
+            return []
+        entries = map(json.loads, self.log_path.read_text(encoding="utf-8").splitlines())
+        return [entry["params"] for entry in entries if entry["method"] == method]
+
+    def tell(self, method: str) -> None:
+        """Have the stand-in do something now."""
+        self.nvim.lua(
+            "vim.lsp.get_clients({ name = 'egcfg' })[1]:notify(...)", f"standin/{method}", {}
+        )
+
+    def settle(self) -> None:
+        """Wait until the server has dealt with everything sent so far."""
+        self.nvim.lua(
+            """
+            local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
+            client:request_sync("workspace/executeCommand", { command = "standin.ping" }, 5000)
+            """
+        )
+
+    def server_pid(self) -> int:
+        return int(self.log("initialize")[0]["pid"])
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with neovim(tmp_path) as nvim:
+        yield Session(nvim, tmp_path)
+
+
+@pytest.fixture
+def nvim(session: Session) -> Neovim:
+    return session.nvim
+
+
+def test_draws_the_suggestion_then_its_outcome(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, VERIFIED)
+    nvim.wait_for_ghost("return a + b")
+    session.tell("step")
+    nvim.wait_for_summary("✓ 3/3")
+    assert nvim.ghost() == Ghost("return a + b", "✓ 3/3", "EgcfgVerified", (1, 4))
+    assert nvim.text() == SOURCE.rstrip("\n")
+    nvim.wait(lambda: "return a + b ✓ 3/3" in nvim.screen.text(), "the text on screen")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "group"),
+    [
+        ("verified", "EgcfgVerified"),
+        ("partial", "EgcfgFails"),
+        ("fails", "EgcfgFails"),
+        ("runs", "EgcfgUnverified"),
+        ("unverified", "EgcfgUnverified"),
+    ],
+)
+def test_colours_the_outcome(session: Session, nvim: Neovim, outcome: str, group: str) -> None:
+    session.start(RUNNING, [suggestion("return a + b", outcome, "said")])
+    nvim.wait_for_ghost("return a + b")
+    session.tell("step")
+    nvim.wait_for_summary("said")
+    assert nvim.ghost().summary_group == group
+
+
+def test_grows_and_is_replaced_without_a_frame_lacking_ghost_text(
+    session: Session, nvim: Neovim
+) -> None:
+    better = [suggestion("return sum((a, b))", "verified", "✓ 3/3", id="b")]
+    session.start([suggestion("total = a + b")], TWO_LINES, TWO_LINES_VERIFIED, better)
+    nvim.wait(lambda: "total = a + b" in nvim.screen.text(), "first line on screen")
+    shown_at = len(nvim.screen.frames())
+    for text, summary in [
+        ("total = a + b\n    return total", "running 3 tests…"),
+        ("total = a + b\n    return total", "✓ 3/3"),
+        ("return sum((a, b))", "✓ 3/3"),
+    ]:
+        session.tell("step")
+        nvim.wait(lambda: nvim.ghost().text == text, text)
+        nvim.wait(lambda: summary in nvim.screen.text(), summary)
+    nvim.wait(lambda: "return sum((a, b))" in nvim.screen.text(), "the better one on screen")
+    frames = nvim.screen.frames()[shown_at:]
+    assert frames
+    for frame in frames:
+        assert "total = a + b" in frame or "return sum((a, b))" in frame, frame
+
+
+def test_typing_through_keeps_the_ghost_text_in_every_frame(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(RUNNING, VERIFIED)
+    nvim.wait_for_ghost("return a + b")
+    session.tell("step")
+    nvim.wait(lambda: "return a + b ✓ 3/3" in nvim.screen.text(), "on screen")
+    shown_at = len(nvim.screen.frames())
+    for typed in "return":
+        nvim.keys(typed)
+    nvim.wait_for_ghost(" a + b")
+    nvim.wait(lambda: len(session.log("inlineCompletion")) > 1, "asked again")
+    session.tell("notify")
+    session.settle()
+    nvim.wait_for_summary("✓ 3/3")
+    assert nvim.ghost() == Ghost(" a + b", "✓ 3/3", "EgcfgVerified", (1, 10))
+    for frame in nvim.screen.frames()[shown_at:]:
+        assert "return a + b ✓ 3/3" in frame, frame
+
+
+def test_typing_through_a_line_end(session: Session, nvim: Neovim) -> None:
+    session.start(TWO_LINES, script={"hold": False})
+    nvim.wait_for_ghost("total = a + b\n    return total")
+    nvim.api.command("setlocal autoindent")
+    nvim.keys("total = a + b<CR>")
+    nvim.wait_for_ghost("return total")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: nvim.lines()[1:] == ["    total = a + b", "    return total"], "inserted")
+
+
+def test_typing_something_else_clears(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys("x")
+    nvim.wait_for_ghost("")
+    assert nvim.screen.text().count("return") == 0
+
+
+def test_backspace_into_the_indentation_clears(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys("<BS>")
+    nvim.wait_for_ghost("")
+
+
+@pytest.mark.parametrize("leave", ["<Esc>", "<Up>", "<C-]>", "<Cmd>enew!<CR>", "<Cmd>bdelete!<CR>"])
+def test_leaving_clears(session: Session, nvim: Neovim, leave: str) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys(leave)
+    nvim.wait(lambda: "return a + b" not in nvim.screen.text(), "cleared")
+    assert nvim.messages() == ""
+
+
+def test_dismiss_lasts_until_the_text_changes(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, VERIFIED)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys("<C-]>")
+    nvim.wait_for_ghost("")
+    session.tell("step")
+    session.settle()
+    assert nvim.ghost().text == ""
+    nvim.keys("r")
+    nvim.wait_for_ghost("eturn a + b")
+
+
+@pytest.mark.parametrize("leave", ["x", "<Esc>", "<Up>", "<Cmd>enew!<CR>"])
+def test_a_stale_answer_is_dropped(session: Session, nvim: Neovim, leave: str) -> None:
+    session.start(RUNNING, script={"hold": True})
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    nvim.keys(leave)
+    nvim.wait(lambda: session.log("cancelled"), "the request was cancelled")
+    session.tell("release")
+    session.settle()
+    assert nvim.ghost().text == ""
+    assert nvim.messages() == ""
+
+
+def test_a_stale_notification_is_dropped(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, VERIFIED)
+    nvim.wait_for_ghost("return a + b")
+    uri = nvim.lua("return vim.uri_from_bufnr(0)")
+    version = nvim.lua("return vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()]")
+    here = {"line": 1, "character": 4}
+    there = {"line": 0, "character": 4}
+    fresh = {"uri": uri, "version": version, "position": here}
+    for stale in [{"version": version + 1}, {"position": there}, {"uri": "file:///other.py"}]:
+        params = fresh | stale | {"done": True}
+        params["suggestions"] = [
+            suggestion("pass", "verified", "✓ 3/3", id="z") | {"range": {"start": here, "end": here}}
+        ]
+        nvim.lua(
+            """
+            local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
+            local params, ctx = ..., { client_id = client.id }
+            client.handlers["egcfg/suggestionsChanged"](nil, params, ctx)
+            """,
+            params,
+        )
+        assert nvim.ghost().text == "return a + b"
+
+
+@pytest.mark.parametrize("code", [-32800, -32801])
+def test_an_overtaken_request_is_no_error(session: Session, nvim: Neovim, code: int) -> None:
+    session.start(RUNNING, script={"error": code})
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    session.settle()
+    assert nvim.messages() == ""
+
+
+def test_another_error_is_said_once(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, script={"error": -32603})
+    nvim.wait(lambda: nvim.messages(), "the message")
+    nvim.keys("x")
+    nvim.wait(lambda: len(session.log("inlineCompletion")) > 1, "asked again")
+    session.settle()
+    assert nvim.messages() == "egcfg: scripted error"
+
+
+def test_accept_inserts_all_lines_tells_the_server_and_undoes_in_one_step(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(TWO_LINES)
+    nvim.wait_for_ghost("total = a + b\n    return total")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: session.log("didAccept") == ["a"], "egcfg.didAccept")
+    assert nvim.lines() == ["def add(a, b):", "    total = a + b", "    return total"]
+    assert nvim.ghost().text == ""
+    nvim.keys("  # typed<Esc>")
+    nvim.wait(lambda: nvim.lines()[-1] == "    return total  # typed", "typing goes on behind it")
+    nvim.keys("u")
+    nvim.wait(lambda: nvim.lines()[-1] == "    return total", "undone: what was typed")
+    nvim.keys("u")
+    nvim.wait(lambda: nvim.text() == SOURCE.rstrip("\n"), "undone: the suggestion")
+
+
+def test_no_request_follows_an_accept_until_the_text_changes(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(RUNNING, debounce_ms=0)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: session.log("didAccept"), "accepted")
+    session.settle()
+    assert len(session.log("inlineCompletion")) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_accepts_behind_astral_characters(
+    session: Session, nvim: Neovim, encoding: str
+) -> None:
+    line = 'smile = "😀é𝒳" + '
+    session.start(
+        [suggestion('"😀" + "b"')], source=line + "\n", anchor=line, script={"encoding": encoding}
+    )
+    nvim.wait_for_ghost('"😀" + "b"')
+    units = {"utf-8": len(line.encode()), "utf-16": len(line.encode("utf-16-le")) // 2}
+    expected = {"line": 0, "character": units.get(encoding, len(line))}
+    assert session.log("inlineCompletion")[0]["position"] == expected
+    session.tell("notify")
+    nvim.wait_for_summary("running 3 tests…")
+    nvim.keys("<Tab>!")
+    nvim.wait(lambda: nvim.lines() == [line + '"😀" + "b"!'], "inserted")
+
+
+def test_text_right_of_the_cursor_stays(session: Session, nvim: Neovim) -> None:
+    session.start([suggestion("a, b")], source="print()  # 😀\n", anchor="print(")
+    nvim.wait_for_ghost("a, b")
+    session.tell("notify")
+    nvim.wait(lambda: "print(a, b)  # 😀 running 3 tests…" in nvim.screen.text(), "on screen")
+    nvim.keys("<Tab>!")
+    nvim.wait(lambda: nvim.lines() == ["print(a, b!)  # 😀"], "inserted")
+
+
+def test_a_range_that_goes_beyond_the_cursor(session: Session, nvim: Neovim) -> None:
+    session.start([], source="print(x)\n", anchor="print(")
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    position = {"line": 0, "character": 6}
+    beyond = {"start": {"line": 0, "character": 5}, "end": {"line": 0, "character": 8}}
+    nvim.lua(
+        """
+        local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
+        local params = ...
+        params.uri = vim.uri_from_bufnr(0)
+        params.version = vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()]
+        client.handlers["egcfg/suggestionsChanged"](nil, params, { client_id = client.id })
+        """,
+        {
+            "position": position,
+            "suggestions": [suggestion("(a, b)") | {"range": beyond}],
+            "done": True,
+        },
+    )
+    nvim.wait_for_ghost("a, b)")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: nvim.lines() == ["print(a, b)"], "inserted")
+
+
+def test_a_crlf_file_keeps_its_line_ends(session: Session, nvim: Neovim) -> None:
+    session.start(
+        [suggestion("total = a + b\r\n    return total")],
+        source=SOURCE.replace("\n", "\r\n"),
+        script={"anchor": ANCHOR},
+    )
+    nvim.wait_for_ghost("total = a + b\n    return total")
+    nvim.keys("<Tab><Esc>:write<CR>")
+    path = session.folder / "work" / "calc.py"
+    expected = b"def add(a, b):\r\n    total = a + b\r\n    return total\r\n"
+    nvim.wait(lambda: path.read_bytes() == expected, "written")
+
+
+def test_tabs_are_drawn_at_their_stops(session: Session, nvim: Neovim) -> None:
+    session.start(
+        [suggestion("if a:\n\t\treturn\tb")], source="def add(a, b):\n\t\n", anchor="def add(a, b):\n\t"
+    )
+    nvim.wait_for_ghost("if a:\n" + " " * 16 + "return  b")
+    nvim.wait(lambda: "\n" + " " * 16 + "return  b" in nvim.screen.text(), "on screen")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: nvim.lines()[1:] == ["\tif a:", "\t\treturn\tb"], "inserted")
+
+
+@pytest.mark.parametrize(
+    ("commands", "inserted"),
+    [
+        ([], "\t"),
+        (["inoremap <Tab> plain"], "plain"),
+        (["inoremap <expr> <Tab> 'e' .. 'xpr'"], "expr"),
+        (["inoremap zz two", "imap <Tab> zz"], "two"),
+        (["lua vim.keymap.set('i', '<Tab>', function() vim.api.nvim_paste('lua', 0, -1) end)"], "lua"),
+        (["autocmd FileType python inoremap <buffer> <Tab> own"], "own"),
+    ],
+)
+def test_tab_without_ghost_text_does_what_it_did(
+    session: Session, nvim: Neovim, commands: list[str], inserted: str
+) -> None:
+    for command in commands:
+        nvim.api.command(command)
+    session.start([], source="\n", anchor="")
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    nvim.keys("a<Tab>b<Tab>")
+    nvim.wait(lambda: nvim.lines() == [f"a{inserted}b{inserted}"], f"{inserted!r} inserted")
+
+
+def test_a_mapping_made_later_is_found(session: Session, nvim: Neovim) -> None:
+    session.start([], source="\n", anchor="")
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    nvim.api.command("inoremap <Tab> later")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: nvim.lines() == ["later"], "inserted")
+
+
+def test_keys_are_given_back_on_detach(session: Session, nvim: Neovim) -> None:
+    nvim.api.command("autocmd FileType python inoremap <buffer> <Tab> own")
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.lua("vim.lsp.get_clients({ name = 'egcfg' })[1]:stop(true)")
+    nvim.wait_for_ghost("")
+    nvim.wait(lambda: not session.attached(), "detached")
+    nvim.wait(lambda: nvim.api.call("maparg", "<Tab>", "i") == "own", "the old mapping")
+    assert nvim.api.call("maparg", "<C-]>", "i") == ""
+
+
+def test_an_untrusted_workspace_says_so_until_it_is_trusted(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(RUNNING, VERIFIED, VERIFIED, trust=[])
+    nvim.wait_for_ghost("return a + b")
+    session.tell("step")
+    nvim.wait_for_summary(UNTRUSTED)
+    assert nvim.ghost().summary_group == "EgcfgUnverified"
+    nvim.keys("<Cmd>Egcfg trust<CR>")
+    nvim.wait(lambda: session.log("trustChanged") == [True], "trust was sent")
+    session.tell("step")
+    nvim.wait_for_summary("✓ 3/3")
+    nvim.keys("<Cmd>Egcfg untrust<CR>")
+    nvim.wait(lambda: session.log("trustChanged") == [True, False], "distrust was sent")
+
+
+@pytest.mark.parametrize(
+    ("trust", "trusted"),
+    [([], False), (["work"], True), (["."], True), (["wor"], False), (["work/below"], False)],
+)
+def test_trust_is_for_a_folder_and_all_below(
+    session: Session, nvim: Neovim, trust: list[str], trusted: bool
+) -> None:
+    session.start(RUNNING, trust=trust)
+    nvim.wait(lambda: session.log("initialize"), "initialised")
+    assert session.log("initialize")[0]["options"] == {"trusted": trusted}
+
+
+def test_settings_and_capability_reach_the_server(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, model="m", interpreter="p", deadline_seconds=3)
+    nvim.wait(lambda: session.log("initialize"), "initialised")
+    sent = session.log("initialize")[0]
+    assert sent["options"] == {
+        "model": "m",
+        "interpreter": "p",
+        "deadlineSeconds": 3,
+        "trusted": True,
+    }
+    assert sent["inlineCompletion"] is True
+    assert sent["root"] == (session.folder / "work").as_uri()
+
+
+def test_status(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.api.command("Egcfg status")
+    assert nvim.messages() == f"egcfg: ready · stand-in · {session.folder / 'work'} is trusted"
+    nvim.api.command("checkhealth egcfg")
+    assert "ready · stand-in" in nvim.text()
+    assert "ERROR" not in nvim.text()
+
+
+def test_without_auto_trigger_it_waits_to_be_asked(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, auto_trigger=False, debounce_ms=0)
+    nvim.keys("r")
+    nvim.wait(lambda: nvim.lines()[1] == "    r", "typed")
+    session.settle()
+    assert session.log("inlineCompletion") == []
+    nvim.keys("<Cmd>lua require('egcfg').trigger()<CR>")
+    nvim.wait_for_ghost("eturn a + b")
+    assert session.log("inlineCompletion")[0]["kind"] == 1
+
+
+def test_a_missing_server_is_said_once_with_the_fix(nvim: Neovim, tmp_path: Path) -> None:
+    nvim.setup(cmd=["no-such-egcfg-lsp"])
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(SOURCE)
+        nvim.edit(tmp_path / name)
+    messages = nvim.messages()
+    assert messages.count("egcfg") > 0
+    assert messages.count("`no-such-egcfg-lsp` was not found") == 1
+    assert "pipx install egcfg-lsp" in messages
+
+
+def test_neovim_stays_usable_when_the_server_is_killed(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    os.kill(session.server_pid(), signal.SIGKILL)
+    nvim.wait_for_ghost("")
+    nvim.wait(lambda: not session.attached(), "detached")
+    nvim.keys("x<Tab>y<Esc>")
+    nvim.wait(lambda: nvim.lines()[1:] == ["    x\ty"], "typed")
+    assert len(nvim.messages().splitlines()) == 1
+    assert "Client egcfg quit" in nvim.messages()
+    nvim.keys(":edit!<CR>")
+    nvim.wait(session.attached, "reopening the file starts it again", 30)
+
+
+def test_quitting_ends_the_server(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING)
+    nvim.wait_for_ghost("return a + b")
+    nvim.keys("<Esc>:qall!<CR>")
+    nvim.process.wait(timeout=10)
+    wait_until(lambda: not is_running(session.server_pid()), "the server ended")
