@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from egcfg_lsp.execution.interpreter import Interpreter
 from egcfg_lsp.source.oracle import OracleTest
 
 
@@ -24,7 +25,7 @@ class Job:
 
     root: Path
     """The project; mounted read-only, and the working folder of the run."""
-    interpreter: Path
+    interpreter: Interpreter
     path: Path
     """The module under test, which must exist below `root`."""
     text: str

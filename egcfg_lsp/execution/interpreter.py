@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -18,6 +18,8 @@ class Interpreter:
     """Where it comes from, for people."""
     prefixes: tuple[Path, ...]
     """Folders it needs: its environment, and the installation behind that."""
+    is_ours: bool = False
+    """egcfg-lsp's own Python: its packages are not the project's, nor are their pytest plugins."""
 
 
 class InterpreterError(Exception):
@@ -39,14 +41,14 @@ def find_interpreter(
             raise InterpreterError(f"the interpreter {chosen} of the settings does not exist")
         return _interpreter(Path(located), "the settings")
     places = [(root / name, f"{name} of the project") for name in (".venv", "venv")]
-    for variable in ("VIRTUAL_ENV", "CONDA_PREFIX"):
-        if value := environment.get(variable):
-            places.append((Path(value), variable))
+    active = ((environment.get(name), name) for name in ("VIRTUAL_ENV", "CONDA_PREFIX"))
+    places += [(Path(folder), name) for folder, name in active if folder]
     for folder, found in places:
         path = _python_of(folder)
         if path.is_file():
             return _interpreter(path, found)
-    return _interpreter(Path(sys.executable), "egcfg-lsp's own, the project has no environment")
+    ours = _interpreter(Path(sys.executable), "egcfg-lsp's own, the project has no environment")
+    return replace(ours, is_ours=True)
 
 
 def has_pytest(interpreter: Interpreter) -> bool:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def _write_verified(
         partial.unlink(missing_ok=True)
 
 
-def _chunks(source: Source, file: str) -> Iterator[bytes]:
+def _chunks(source: Source, file: str) -> Generator[bytes]:
     match source:
         case HuggingFace():
             return _http_chunks(source.url(file))
@@ -111,7 +111,7 @@ def _chunks(source: Source, file: str) -> Iterator[bytes]:
             return _wheel_chunks(source)
 
 
-def _http_chunks(url: str) -> Iterator[bytes]:
+def _http_chunks(url: str) -> Generator[bytes]:
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS)
     try:
         with httpx.stream("GET", url, timeout=timeout, follow_redirects=True) as response:
@@ -121,7 +121,7 @@ def _http_chunks(url: str) -> Iterator[bytes]:
         raise _SourceError(str(error) or type(error).__name__) from error
 
 
-def _wheel_chunks(source: Wheels) -> Iterator[bytes]:
+def _wheel_chunks(source: Wheels) -> Generator[bytes]:
     with tempfile.TemporaryDirectory(prefix="egcfg-pull-") as folder:
         for requirement in source.requirements():
             wheel = _download_wheel(requirement, Path(folder))

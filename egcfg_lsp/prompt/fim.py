@@ -1,7 +1,7 @@
 """Fill-in-the-middle prompts.
 
 A prompt is a sequence of text and *markers*; the model's vocabulary turns markers into control
-tokens and text into text tokens only, so a file that contains `<|fim_middle|>` injects nothing.
+tokens and text into text tokens only: a file that contains `<|fim_middle|>` injects nothing.
 Does not cover chat prompts or model families without fill-in-the-middle beyond plain continuation.
 """
 
@@ -11,6 +11,8 @@ from collections.abc import Set
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
+
+from egcfg_lsp.source.lines import split_lines
 
 PREFIX_LINES, SUFFIX_LINES = 96, 32
 """Lines of the file before the cursor (at most, plus one window step) and after it."""
@@ -54,18 +56,18 @@ def infill_prompt(
 ) -> Prompt:
     """The prompt that asks for the text between `before` and `after` (LF line ends).
 
-    `function_line` is the 0-based line in `before` where the target starts (0 without a target): the
-    lines typed since an anchor in the function stand *after* the middle marker, as the beginning of the
-    middle. `tests` are (file name, source) pairs. Without fill-in-the-middle markers the prompt is a
-    plain continuation of `before`.
+    `function_line` is the 0-based line in `before` where the target starts (0 without a target):
+    the lines typed since an anchor in the function stand *after* the middle marker, as the
+    beginning of the middle. `tests` are (file name, source) pairs. Without fill-in-the-middle
+    markers the prompt is a plain continuation of `before`.
     """
-    lines = before.splitlines(keepends=True)
+    lines = split_lines(before)
     cursor_line = before.count("\n")
     anchor = anchor_line(function_line, cursor_line)
     window = max(0, (cursor_line - PREFIX_LINES) // WINDOW_STEP * WINDOW_STEP)
     prefix = "".join(lines[window:anchor])[-MAX_CHARACTERS:]
     middle = "".join(lines[anchor:])[-MAX_CHARACTERS:]
-    suffix = "".join(after.splitlines(keepends=True)[:SUFFIX_LINES])[:MAX_CHARACTERS]
+    suffix = "".join(split_lines(after)[:SUFFIX_LINES])[:MAX_CHARACTERS]
     context: list[PromptPart] = []
     if Marker.FILE_SEPARATOR in markers:
         budget = TEST_CHARACTERS

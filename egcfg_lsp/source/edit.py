@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import warnings
 
 from egcfg_lsp.source.target import Target, indent_of
@@ -22,7 +21,6 @@ def is_executable(text: str) -> bool:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            compile(text, "<buffer>", "exec", dont_inherit=True, flags=ast.PyCF_ONLY_AST)
             compile(text, "<buffer>", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return False
@@ -30,11 +28,5 @@ def is_executable(text: str) -> bool:
 
 
 def ends_function(line: str, target: Target) -> bool:
-    """Whether a generated line stands outside of the target's body: not blank, and not indented more."""
+    """Whether a generated line stands outside of the target's body: not indented more than it."""
     return bool(line.strip()) and indent_of(line) <= target.indent
-
-
-def first_line_at(before: str, line: str) -> str:
-    """The first generated line as it fits after `before`: no second indentation on an indented line."""
-    current = before.rpartition("\n")[2]
-    return line.lstrip(" \t") if current and not current.strip() else line

@@ -37,8 +37,8 @@ def find_oracle_tests(
 ) -> tuple[OracleTest, ...]:
     """At most `MAX_TESTS` tests of the target, the most telling first.
 
-    `path` and `text` are the module with the target; `read` gives another file's text, or None where
-    there is no such file.
+    `path` and `text` are the module with the target; `read` gives another file's text, or None
+    where there is no such file.
     """
     found: list[OracleTest] = []
     if ">>>" in target.docstring:
@@ -52,7 +52,7 @@ def find_oracle_tests(
 
 
 def test_files(path: Path, root: Path) -> list[Path]:
-    """Where the tests of a module may lie, nearest first: beside it and in `tests/` of each parent."""
+    """Where a module's tests may lie, nearest first: beside it, and in `tests/` of each parent."""
     names = [f"test_{path.stem}.py", f"{path.stem}_test.py"]
     if not path.is_relative_to(root):
         return []

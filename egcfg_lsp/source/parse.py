@@ -35,7 +35,7 @@ def name_of(node: Node) -> str:
 
 
 def qualified_name(node: Node) -> str:
-    """Dotted name through the enclosing functions and classes, as `__qualname__` without `<locals>`."""
+    """Dotted name through enclosing functions and classes: `__qualname__` without `<locals>`."""
     names, current = [], node
     while current is not None:
         if current.type in ("function_definition", "class_definition"):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tree_sitter import Node
 
+from egcfg_lsp.source.lines import split_lines
 from egcfg_lsp.source.parse import name_of, parse, qualified_name, walk
 
 _PROBE = "pass"
@@ -37,17 +38,17 @@ class Target:
     @property
     def is_open(self) -> bool:
         """Nothing but a placeholder stands below the cursor: a suggestion may go on to the end."""
-        lines = [line for line in self.below.splitlines() if line.strip()]
-        return all(_PLACEHOLDER.fullmatch(line) for line in lines)
+        lines = [line for line in split_lines(self.below) if line.strip()]
+        return all(_PLACEHOLDER.fullmatch(line.strip()) for line in lines)
 
 
 def find_target(text: str, offset: int) -> Target | None:
     """The innermost function that contains `offset` (code points), or None outside of all.
 
-    On a blank line the cursor's column decides; on a blank line without indentation, directly below
-    indented code or above it, that code's indentation does.
+    On a blank line the cursor's column decides; on one without indentation, directly below indented
+    code or above it, that code's indentation does.
     """
-    lines = text.splitlines(keepends=True)
+    lines = split_lines(text)
     row, column = position_at(text, offset)
     line = lines[row] if row < len(lines) else ""
     if _HEADER.match(line):
@@ -73,7 +74,7 @@ def find_target(text: str, offset: int) -> Target | None:
 
 
 def position_at(text: str, offset: int) -> tuple[int, int]:
-    """0-based row and column (code points) of an offset; rows as `str.splitlines` counts LF and CRLF."""
+    """0-based row and column (code points) of an offset; rows as `split_lines` counts them."""
     before = text[:offset]
     return before.count("\n"), len(before) - (before.rfind("\n") + 1)
 

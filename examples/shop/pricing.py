@@ -1,7 +1,8 @@
 """Prices of a small shop."""
 
-RATES = {"us": 0.07, "de": 0.19}
+TAX_RATES = {"us": 0.07, "de": 0.19}
 
 
 def total(items: list[tuple[int, float]], country: str) -> float:
-    """Sum of quantity times price, plus the country's tax; unknown countries pay none."""
+    """Sum of quantity times price of all items, plus tax at the country's rate (0 if unknown)."""
+    

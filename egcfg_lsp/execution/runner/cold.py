@@ -5,6 +5,8 @@ record repeats the nonce. Candidate and tests share this process: the host is sa
 means, the record is best effort against code that means to forge it.
 """
 
+from __future__ import annotations
+
 import dis
 import doctest
 import errno
@@ -12,6 +14,8 @@ import json
 import os
 import resource
 import sys
+from types import CodeType, FrameType
+from typing import Any, Callable, Optional
 
 BLOCKED_ERRNOS = {
     errno.EPERM,
@@ -24,7 +28,7 @@ BLOCKED_ERRNOS = {
 MAX_TEXT = 200
 
 
-def main():
+def main() -> None:
     job = json.loads(sys.stdin.read())
     with open(os.devnull) as null:
         os.dup2(null.fileno(), 0)
@@ -44,14 +48,23 @@ def main():
     os._exit(0)
 
 
-def run(job):
+def run(job: dict[str, Any]) -> dict[str, Any]:
     try:
         import pytest
     except ImportError:
         return {"error": "the interpreter has no pytest (%s)" % sys.executable}
     session = Session(job)
     paths = sorted({test["path"] for test in job["tests"]})
-    arguments = ["-q", "-p", "no:cacheprovider", "-o", "addopts=", "--color=no", "--rootdir", job["root"]]
+    arguments = [
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+        "--color=no",
+        "--rootdir",
+        job["root"],
+    ]
     arguments += ["-W", "ignore::pytest.PytestConfigWarning"]
     if any(test["is_doctest"] for test in job["tests"]):
         arguments.append("--doctest-modules")
@@ -65,22 +78,22 @@ def run(job):
 class Session:
     """The pytest plugin: keeps the chosen tests, watches lines, collects verdicts."""
 
-    def __init__(self, job):
+    def __init__(self, job: dict[str, Any]) -> None:
         self.job = job
         self.watch = LineWatch(job["path"], job["first_line"], job["last_line"])
-        self.verdicts = {}
+        self.verdicts: dict[str, Optional[bool]] = {}
         self.failure = ""
         self.blocked = ""
         self.collect_error = ""
 
-    def pytest_collection_modifyitems(self, config, items):
+    def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
         chosen = [item for item in items if self.is_chosen(item)]
         dropped = [item for item in items if item not in chosen]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = chosen
 
-    def is_chosen(self, item):
+    def is_chosen(self, item: Any) -> bool:
         path = os.path.realpath(str(item.path))
         for test in self.job["tests"]:
             if os.path.realpath(test["path"]) != path:
@@ -94,24 +107,24 @@ class Session:
                     return True
         return False
 
-    def pytest_collectreport(self, report):
+    def pytest_collectreport(self, report: Any) -> None:
         if report.failed and not self.collect_error:
             crash = getattr(report.longrepr, "reprcrash", None)
             text = crash.message if crash is not None else last_line(str(report.longrepr))
             self.collect_error = "%s: %s" % (report.nodeid or "collection", text)
 
-    def pytest_runtest_call(self, item):
+    def pytest_runtest_call(self) -> None:
         self.watch.start()
 
-    def pytest_runtest_teardown(self, item):
+    def pytest_runtest_teardown(self) -> None:
         self.watch.stop()
 
-    def pytest_runtest_makereport(self, item, call):
+    def pytest_runtest_makereport(self, call: Any) -> None:
         self.watch.stop()
         if call.excinfo is not None:
             self.keep_failure(call.excinfo)
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: Any) -> None:
         if report.skipped:
             self.verdicts.setdefault(report.nodeid, None)
         elif report.failed:
@@ -119,14 +132,14 @@ class Session:
         elif report.when == "call":
             self.verdicts.setdefault(report.nodeid, True)
 
-    def keep_failure(self, excinfo):
+    def keep_failure(self, excinfo: Any) -> None:
         blocked = blocked_by_sandbox(excinfo.value)
         if blocked and not self.blocked:
             self.blocked = blocked
         if not self.failure and type(excinfo.value).__name__ != "Skipped":
             self.failure = describe(excinfo)
 
-    def record(self, status):
+    def record(self, status: int) -> dict[str, Any]:
         if status in (3, 4):
             return {"error": "pytest ended with an error of its own (exit status %d)" % status}
         if self.collect_error and not self.verdicts:
@@ -146,38 +159,41 @@ class Session:
 class LineWatch:
     """Which of the watched lines ran, by `sys.settrace` on the main thread."""
 
-    def __init__(self, path, first, last):
+    def __init__(self, path: str, first: int, last: int) -> None:
         self.path = os.path.realpath(path)
         self.lines = range(first, last + 1)
-        self.hit = set()
-        self.is_ours = {}
+        self.hit: set[int] = set()
+        self.is_ours: dict[str, bool] = {}
 
-    def start(self):
+    def start(self) -> None:
         sys.settrace(self.on_call)
 
-    def stop(self):
+    def stop(self) -> None:
         sys.settrace(None)
 
-    def on_call(self, frame, event, argument):
+    def on_call(
+        self, frame: FrameType, _event: str, _argument: Any
+    ) -> Optional[Callable[..., Any]]:
         filename = frame.f_code.co_filename
         if filename not in self.is_ours:
             self.is_ours[filename] = os.path.realpath(filename) == self.path
         return self.on_line if self.is_ours[filename] else None
 
-    def on_line(self, frame, event, argument):
+    def on_line(self, frame: FrameType, event: str, _argument: Any) -> Callable[..., Any]:
         if event == "line":
             self.hit.add(frame.f_lineno)
         return self.on_line
 
-    def missed(self):
+    def missed(self) -> list[int]:
         with open(self.path, "rb") as stream:
             code = compile(stream.read(), self.path, "exec", dont_inherit=True)
         return sorted(line for line in code_lines(code) & set(self.lines) if line not in self.hit)
 
 
-def code_lines(code):
+def code_lines(code: CodeType) -> set[int]:
     """Lines that hold code below the module's own level: a function's `def` line runs at import."""
-    lines, pending = set(), [c for c in code.co_consts if hasattr(c, "co_code")]
+    lines: set[int] = set()
+    pending = [c for c in code.co_consts if hasattr(c, "co_code")]
     while pending:
         inner = pending.pop()
         pending += [c for c in inner.co_consts if hasattr(c, "co_code")]
@@ -186,7 +202,7 @@ def code_lines(code):
     return lines
 
 
-def describe(excinfo):
+def describe(excinfo: Any) -> str:
     """One line on what went wrong: `add(1, 2) → 4, want 3` where the assertion shows that much."""
     value = excinfo.value
     failures = getattr(value, "failures", None)
@@ -202,7 +218,7 @@ def describe(excinfo):
     return describe_assertion(text) if isinstance(value, AssertionError) else first_line(text)
 
 
-def describe_assertion(text):
+def describe_assertion(text: str) -> str:
     """pytest's `assert 4 == 3` and ` +  where 4 = add(1, 2)` as `add(1, 2) → 4, want 3`."""
     lines = text.splitlines() or [""]
     head = lines[0].strip()
@@ -218,19 +234,19 @@ def describe_assertion(text):
     return head
 
 
-def blocked_by_sandbox(error):
+def blocked_by_sandbox(error: Optional[BaseException]) -> str:
     """What the sandbox refused, if that is what an exception (or one behind it) reports."""
-    seen = set()
+    seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
-        if isinstance(error, OSError):
-            if error.errno in BLOCKED_ERRNOS or type(error).__name__ == "gaierror":
-                return "%s: %s" % (type(error).__name__, clip(str(error)))
+        is_blocked = isinstance(error, OSError) and error.errno in BLOCKED_ERRNOS
+        if is_blocked or type(error).__name__ == "gaierror":
+            return "%s: %s" % (type(error).__name__, clip(str(error)))
         error = error.__cause__ or error.__context__
     return ""
 
 
-def lower_limit(kind, value):
+def lower_limit(kind: int, value: int) -> None:
     """Set a limit, never above the one in force."""
     _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
@@ -238,16 +254,16 @@ def lower_limit(kind, value):
     resource.setrlimit(kind, (value, value))
 
 
-def clip(text):
+def clip(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
-def first_line(text):
+def first_line(text: str) -> str:
     return text.strip().partition("\n")[0]
 
 
-def last_line(text):
+def last_line(text: str) -> str:
     return text.strip().rpartition("\n")[2]
 
 

@@ -67,9 +67,7 @@ class LlamaModel:
 
 async def _start(path: Path, stderr: int | None) -> _Worker:
     command = [sys.executable, "-P", "-m", "egcfg_lsp.model.llama.worker", str(path)]
-    process = await asyncio.create_subprocess_exec(
-        *command, stdin=PIPE, stdout=PIPE, stderr=stderr
-    )
+    process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=stderr)
     try:
         async with asyncio.timeout(LOAD_SECONDS):
             message = await _receive(process)
@@ -145,9 +143,7 @@ async def _receive(process: Process) -> FromWorker | None:
     assert process.stdout is not None
     try:
         header = await process.stdout.readexactly(HEADER_BYTES)
-        return decode_from_worker(
-            await process.stdout.readexactly(int.from_bytes(header, "big"))
-        )
+        return decode_from_worker(await process.stdout.readexactly(int.from_bytes(header, "big")))
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
 

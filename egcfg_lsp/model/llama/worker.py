@@ -45,7 +45,7 @@ def main() -> None:
     inbox = Inbox(engine)
     threading.Thread(target=inbox.receive, args=(incoming,), daemon=True).start()
     while True:
-        _answer(engine, inbox, inbox.next_request(), outgoing)
+        _answer(engine, inbox.next_request(), outgoing)
 
 
 class Inbox:
@@ -90,7 +90,7 @@ class Inbox:
                 self._cancelled.add(message.request)
 
 
-def _answer(engine: LlamaEngine, inbox: Inbox, request: Generate, outgoing: BinaryIO) -> None:
+def _answer(engine: LlamaEngine, request: Generate, outgoing: BinaryIO) -> None:
     usage, error = Usage(), ""
     try:
         for line in engine.lines(request.parts, request.max_tokens, usage):
@@ -104,7 +104,8 @@ def physical_cores() -> int:
     """Cores this process may use, hyper-threads counted once; at least 1."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     siblings = {
-        path.read_text() for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/core_cpus_list")
+        path.read_text()
+        for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/core_cpus_list")
     }
     return max(1, min(usable or 1, len(siblings) or usable or 1))
 

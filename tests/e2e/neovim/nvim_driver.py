@@ -6,23 +6,26 @@ Knows the plugin's extmark namespace, and nothing of its Lua internals.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pynvim
-from nvim_screen import AttachedScreen
+
+from tests.e2e.neovim.nvim_screen import HEIGHT, WIDTH, AttachedScreen
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 PLUGIN = REPOSITORY / "editors" / "neovim"
+SERVER = Path(sys.executable).parent / "egcfg-lsp"
 POLL_SECONDS = 0.01
-LIFETIME_SECONDS = 240
+LIFETIME_SECONDS = 400
 """A Neovim that waits for a key answers no request: after this long it is killed."""
 
 GHOST_LUA = """
@@ -42,17 +45,15 @@ class Ghost:
     position: tuple[int, int] = (0, 0)
 
 
-def wait_until(
-    condition: Callable[[], Any], what: Callable[[], str] | str, seconds: float = 10
-) -> Any:
-    """The first true value of `condition`; AssertionError with `what` after the deadline."""
+def wait_until(condition: Callable[[], Any], what: Callable[[], str], seconds: float = 10) -> Any:
+    """The first true value of `condition`; AssertionError saying `what()` after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {what if isinstance(what, str) else what()}")
+            raise AssertionError(f"not within {seconds} s: {what()}")
         time.sleep(POLL_SECONDS)
 
 
@@ -95,6 +96,10 @@ class Neovim:
     def mode(self) -> str:
         return str(self.api.api.get_mode()["mode"])
 
+    def cursor_and_mode(self) -> tuple[int, list[int], str]:
+        window = self.api.current.window
+        return self.api.current.buffer.number, list(window.cursor), self.mode()
+
     def lines(self) -> list[str]:
         return list(self.api.current.buffer[:])
 
@@ -117,10 +122,8 @@ class Neovim:
     def messages(self) -> str:
         return str(self.api.command_output("messages")).strip()
 
-    def wait(
-        self, condition: Callable[[], Any], what: Callable[[], str] | str, seconds: float = 10
-    ) -> Any:
-        return wait_until(condition, lambda: f"{_said(what)}\n{self.describe()}", seconds)
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 10) -> Any:
+        return wait_until(condition, lambda: f"{what}\n{self.describe()}", seconds)
 
     def wait_for_ghost(self, text: str, seconds: float = 10) -> None:
         self.wait(lambda: self.ghost().text == text, f"ghost text {text!r}", seconds)
@@ -133,10 +136,13 @@ class Neovim:
 
 
 @contextmanager
-def neovim(folder: Path) -> Iterator[Neovim]:
-    """A Neovim with no configuration but the plugin on its path; its state lives in `folder`."""
+def neovim(folder: Path, width: int = WIDTH, height: int = HEIGHT) -> Iterator[Neovim]:
+    """A Neovim with no configuration but the plugin on its path; its state lives in `folder`.
+
+    The cache stays the user's: the server keeps its models there.
+    """
     path = folder / "nvim.sock"
-    state = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+    state = {f"XDG_{kind}_HOME": str(folder / kind) for kind in ("CONFIG", "DATA", "STATE")}
     process = subprocess.Popen(
         [executable(), "--headless", "--listen", str(path), "-u", "NONE", "-i", "NONE", "-n"],
         env=os.environ | state,
@@ -147,9 +153,9 @@ def neovim(folder: Path) -> Iterator[Neovim]:
     watchdog = threading.Timer(LIFETIME_SECONDS, process.kill)
     watchdog.start()
     try:
-        wait_until(path.exists, "Neovim listens")
+        wait_until(lambda: _listens(path), lambda: "Neovim listens")
         api = pynvim.attach("socket", path=str(path))
-        screen = AttachedScreen(path)
+        screen = AttachedScreen(path, width, height)
         try:
             api.exec_lua("vim.opt.rtp:prepend(...)", str(PLUGIN))
             api.command("filetype on")
@@ -170,12 +176,12 @@ def executable() -> str:
     return str(Path(sys.executable).parent / "nvim")
 
 
+def _listens(path: Path) -> bool:
+    """Whether a connection is accepted; the file exists a moment before that."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
+
+
 def _quit(api: pynvim.Nvim) -> None:
-    try:
+    with suppress(OSError, EOFError):  # the connection ends with Neovim
         api.command("qall!")
-    except (OSError, EOFError):  # the connection ends with Neovim
-        pass
-
-
-def _said(what: Callable[[], str] | str) -> str:
-    return what if isinstance(what, str) else what()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,10 +107,8 @@ class AttachedScreen:
         return frames[-1] if frames else ""
 
     def close(self) -> None:
-        try:
+        with suppress(OSError):  # Neovim ended first
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # Neovim ended first
-            pass
         self._thread.join(timeout=5)
         self._socket.close()
 

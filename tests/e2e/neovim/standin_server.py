@@ -7,6 +7,7 @@ Started as `python standin_server.py SCRIPT.json LOG.jsonl`. The script is an ob
   the answer to a request; each `standin/step` goes one further and notifies the client;
 - `encoding`: the position encoding to choose (default `utf-16`);
 - `hold`: answers wait for `standin/release`;
+- `deaf`: cancelled requests are answered all the same, as when answer and cancellation cross;
 - `error`: answer with this JSON-RPC error code.
 
 What has been typed behind the anchor is cut off the suggestions, as the real server's cache does.
@@ -37,6 +38,7 @@ class Script:
     steps: list[list[dict[str, str]]]
     encoding: str = "utf-16"
     hold: bool = False
+    deaf: bool = False
     error: int | None = None
 
 
@@ -53,9 +55,7 @@ class Session:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(json.dumps({"method": method, "params": params}) + "\n")
 
-    def suggestions(
-        self, document: TextDocument, position: types.Position
-    ) -> list[dict[str, str]]:
+    def suggestions(self, document: TextDocument, position: types.Position) -> list[dict[str, str]]:
         """The present step's suggestions as they continue the text at `position`."""
         source = document.source.replace("\r\n", "\n")
         anchor = source.find(self.script.anchor)
@@ -76,6 +76,8 @@ class Session:
 
 def make_server(session: Session) -> LanguageServer:
     server = LanguageServer("egcfg-standin", "1")
+    if session.script.deaf:
+        server.protocol._handle_cancel_notification = lambda msg_id: None  # type: ignore[method-assign]
 
     @server.feature(types.INITIALIZE)
     def initialize(ls: LanguageServer, params: types.InitializeParams) -> None:
@@ -114,6 +116,7 @@ def make_server(session: Session) -> LanguageServer:
             except asyncio.CancelledError:
                 session.record("cancelled", {"position": position})
                 raise
+            session.record("answering", {"position": position})
         if session.script.error is not None:
             raise JsonRpcException(code=session.script.error, message="scripted error")
         return [

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from nvim_driver import Ghost, Neovim, neovim, wait_until
+
+from tests.e2e.neovim.nvim_driver import Ghost, Neovim, neovim, wait_until
 
 pytestmark = pytest.mark.editors
 
@@ -32,6 +33,10 @@ RUNNING = [suggestion("return a + b")]
 VERIFIED = [suggestion("return a + b", "verified", "✓ 3/3")]
 TWO_LINES = [suggestion("total = a + b\n    return total")]
 TWO_LINES_VERIFIED = [suggestion("total = a + b\n    return total", "verified", "✓ 3/3")]
+
+
+def position(line: int, character: int) -> dict[str, int]:
+    return {"line": line, "character": character}
 
 
 @dataclass
@@ -86,6 +91,24 @@ class Session:
         """Have the stand-in do something now."""
         self.nvim.lua(
             "vim.lsp.get_clients({ name = 'egcfg' })[1]:notify(...)", f"standin/{method}", {}
+        )
+
+    def inject(self, suggestion: Any, at: dict[str, int], **fields: Any) -> None:
+        """Have the client receive a notification; `fields` replace those of the present state."""
+        at_cursor = {"start": at, "end": at}
+        params = {
+            "uri": self.nvim.lua("return vim.uri_from_bufnr(0)"),
+            "version": self.nvim.lua("return vim.lsp.util.buf_versions[vim.fn.bufnr()]"),
+            "position": at,
+            "suggestions": [suggestion | {"range": fields.pop("range", at_cursor)}],
+            "done": True,
+        }
+        self.nvim.lua(
+            """
+            local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
+            client.handlers["egcfg/suggestionsChanged"](nil, ..., { client_id = client.id })
+            """,
+            params | fields,
         )
 
     def settle(self) -> None:
@@ -161,8 +184,8 @@ def test_grows_and_is_replaced_without_a_frame_lacking_ghost_text(
         ("return sum((a, b))", "✓ 3/3"),
     ]:
         session.tell("step")
-        nvim.wait(lambda: nvim.ghost().text == text, text)
-        nvim.wait(lambda: summary in nvim.screen.text(), summary)
+        nvim.wait_for_ghost(text)
+        nvim.wait_for_summary(summary)
     nvim.wait(lambda: "return sum((a, b))" in nvim.screen.text(), "the better one on screen")
     frames = nvim.screen.frames()[shown_at:]
     assert frames
@@ -170,9 +193,7 @@ def test_grows_and_is_replaced_without_a_frame_lacking_ghost_text(
         assert "total = a + b" in frame or "return sum((a, b))" in frame, frame
 
 
-def test_typing_through_keeps_the_ghost_text_in_every_frame(
-    session: Session, nvim: Neovim
-) -> None:
+def test_typing_through_keeps_the_ghost_text_in_every_frame(session: Session, nvim: Neovim) -> None:
     session.start(RUNNING, VERIFIED)
     nvim.wait_for_ghost("return a + b")
     session.tell("step")
@@ -205,7 +226,7 @@ def test_typing_something_else_clears(session: Session, nvim: Neovim) -> None:
     nvim.wait_for_ghost("return a + b")
     nvim.keys("x")
     nvim.wait_for_ghost("")
-    assert nvim.screen.text().count("return") == 0
+    nvim.wait(lambda: "    x\n" in nvim.screen.text(), "nothing but the x on screen")
 
 
 def test_backspace_into_the_indentation_clears(session: Session, nvim: Neovim) -> None:
@@ -237,39 +258,58 @@ def test_dismiss_lasts_until_the_text_changes(session: Session, nvim: Neovim) ->
 
 
 @pytest.mark.parametrize("leave", ["x", "<Esc>", "<Up>", "<Cmd>enew!<CR>"])
-def test_a_stale_answer_is_dropped(session: Session, nvim: Neovim, leave: str) -> None:
+def test_leaving_cancels_the_request(session: Session, nvim: Neovim, leave: str) -> None:
     session.start(RUNNING, script={"hold": True})
     nvim.wait(lambda: session.log("inlineCompletion"), "asked")
     nvim.keys(leave)
     nvim.wait(lambda: session.log("cancelled"), "the request was cancelled")
+    assert nvim.ghost().text == ""
+    assert nvim.messages() == ""
+
+
+@pytest.mark.parametrize("leave", ["x", "<Esc>", "<Up>", "<Cmd>enew!<CR>"])
+def test_a_stale_answer_is_dropped(session: Session, nvim: Neovim, leave: str) -> None:
+    session.start(RUNNING, script={"hold": True, "deaf": True})
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    before = nvim.cursor_and_mode()
+    nvim.keys(leave)
+    nvim.wait(lambda: nvim.cursor_and_mode() != before, "left")
     session.tell("release")
+    nvim.wait(lambda: session.log("answering"), "the stale answer")
     session.settle()
     assert nvim.ghost().text == ""
     assert nvim.messages() == ""
 
 
 def test_a_stale_notification_is_dropped(session: Session, nvim: Neovim) -> None:
-    session.start(RUNNING, VERIFIED)
+    session.start(RUNNING)
     nvim.wait_for_ghost("return a + b")
-    uri = nvim.lua("return vim.uri_from_bufnr(0)")
-    version = nvim.lua("return vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()]")
-    here = {"line": 1, "character": 4}
-    there = {"line": 0, "character": 4}
-    fresh = {"uri": uri, "version": version, "position": here}
-    for stale in [{"version": version + 1}, {"position": there}, {"uri": "file:///other.py"}]:
-        params = fresh | stale | {"done": True}
-        params["suggestions"] = [
-            suggestion("pass", "verified", "✓ 3/3", id="z") | {"range": {"start": here, "end": here}}
-        ]
-        nvim.lua(
-            """
-            local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
-            local params, ctx = ..., { client_id = client.id }
-            client.handlers["egcfg/suggestionsChanged"](nil, params, ctx)
-            """,
-            params,
-        )
+    better = suggestion("pass", "verified", "✓ 3/3", id="z")
+    stales: list[dict[str, Any]] = [
+        {"version": 99},
+        {"position": position(0, 4)},
+        {"uri": "file:///other.py"},
+    ]
+    for stale in stales:
+        session.inject(better, position(1, 4), **stale)
         assert nvim.ghost().text == "return a + b"
+    session.inject(better, position(1, 4))
+    assert nvim.ghost().text == "pass"
+
+
+def test_an_outcome_after_typing_through_holds_only_for_the_same_text(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(RUNNING, debounce_ms=0)
+    nvim.wait_for_ghost("return a + b")
+    nvim.lua("require('egcfg').config.debounce_ms = 60000")
+    nvim.keys("re")
+    nvim.wait_for_ghost("turn a + b")
+    longer = suggestion("return a + b + 1", "verified", "✓ 3/3")
+    session.inject(longer, position(1, 4), version=0)
+    assert nvim.ghost().summary == ""
+    session.inject(VERIFIED[0], position(1, 4), version=0)
+    assert nvim.ghost() == Ghost("turn a + b", "✓ 3/3", "EgcfgVerified", (1, 6))
 
 
 @pytest.mark.parametrize("code", [-32800, -32801])
@@ -318,9 +358,7 @@ def test_no_request_follows_an_accept_until_the_text_changes(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
-def test_accepts_behind_astral_characters(
-    session: Session, nvim: Neovim, encoding: str
-) -> None:
+def test_accepts_behind_astral_characters(session: Session, nvim: Neovim, encoding: str) -> None:
     line = 'smile = "😀é𝒳" + '
     session.start(
         [suggestion('"😀" + "b"')], source=line + "\n", anchor=line, script={"encoding": encoding}
@@ -347,22 +385,8 @@ def test_text_right_of_the_cursor_stays(session: Session, nvim: Neovim) -> None:
 def test_a_range_that_goes_beyond_the_cursor(session: Session, nvim: Neovim) -> None:
     session.start([], source="print(x)\n", anchor="print(")
     nvim.wait(lambda: session.log("inlineCompletion"), "asked")
-    position = {"line": 0, "character": 6}
-    beyond = {"start": {"line": 0, "character": 5}, "end": {"line": 0, "character": 8}}
-    nvim.lua(
-        """
-        local client = vim.lsp.get_clients({ name = 'egcfg' })[1]
-        local params = ...
-        params.uri = vim.uri_from_bufnr(0)
-        params.version = vim.lsp.util.buf_versions[vim.api.nvim_get_current_buf()]
-        client.handlers["egcfg/suggestionsChanged"](nil, params, { client_id = client.id })
-        """,
-        {
-            "position": position,
-            "suggestions": [suggestion("(a, b)") | {"range": beyond}],
-            "done": True,
-        },
-    )
+    around = {"start": position(0, 5), "end": position(0, 8)}
+    session.inject(suggestion("(a, b)"), position(0, 6), range=around)
     nvim.wait_for_ghost("a, b)")
     nvim.keys("<Tab>")
     nvim.wait(lambda: nvim.lines() == ["print(a, b)"], "inserted")
@@ -383,7 +407,9 @@ def test_a_crlf_file_keeps_its_line_ends(session: Session, nvim: Neovim) -> None
 
 def test_tabs_are_drawn_at_their_stops(session: Session, nvim: Neovim) -> None:
     session.start(
-        [suggestion("if a:\n\t\treturn\tb")], source="def add(a, b):\n\t\n", anchor="def add(a, b):\n\t"
+        [suggestion("if a:\n\t\treturn\tb")],
+        source="def add(a, b):\n\t\n",
+        anchor="def add(a, b):\n\t",
     )
     nvim.wait_for_ghost("if a:\n" + " " * 16 + "return  b")
     nvim.wait(lambda: "\n" + " " * 16 + "return  b" in nvim.screen.text(), "on screen")
@@ -398,7 +424,10 @@ def test_tabs_are_drawn_at_their_stops(session: Session, nvim: Neovim) -> None:
         (["inoremap <Tab> plain"], "plain"),
         (["inoremap <expr> <Tab> 'e' .. 'xpr'"], "expr"),
         (["inoremap zz two", "imap <Tab> zz"], "two"),
-        (["lua vim.keymap.set('i', '<Tab>', function() vim.api.nvim_paste('lua', 0, -1) end)"], "lua"),
+        (
+            ["lua vim.keymap.set('i', '<Tab>', function() vim.api.nvim_paste('lua', 0, -1) end)"],
+            "lua",
+        ),
         (["autocmd FileType python inoremap <buffer> <Tab> own"], "own"),
     ],
 )
@@ -432,9 +461,7 @@ def test_keys_are_given_back_on_detach(session: Session, nvim: Neovim) -> None:
     assert nvim.api.call("maparg", "<C-]>", "i") == ""
 
 
-def test_an_untrusted_workspace_says_so_until_it_is_trusted(
-    session: Session, nvim: Neovim
-) -> None:
+def test_an_untrusted_workspace_says_so_until_it_is_trusted(session: Session, nvim: Neovim) -> None:
     session.start(RUNNING, VERIFIED, VERIFIED, trust=[])
     nvim.wait_for_ghost("return a + b")
     session.tell("step")
@@ -525,4 +552,4 @@ def test_quitting_ends_the_server(session: Session, nvim: Neovim) -> None:
     nvim.wait_for_ghost("return a + b")
     nvim.keys("<Esc>:qall!<CR>")
     nvim.process.wait(timeout=10)
-    wait_until(lambda: not is_running(session.server_pid()), "the server ended")
+    wait_until(lambda: not is_running(session.server_pid()), lambda: "the server ended")

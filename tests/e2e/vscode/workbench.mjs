@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 export const ROOT = path.resolve(import.meta.dirname, '../../..');
+export const VSIX = path.join(ROOT, 'editors/vscode/egcfg-lsp.vsix');
 
 const INSTALLED = path.join(ROOT, 'build/e2e-vscode');
 const CODE_SERVER = path.join(INSTALLED, 'node_modules/code-server/out/node/entry.js');
@@ -110,12 +111,19 @@ async function listeningAddress(server) {
   });
 }
 
-/** Runs a command of the palette by its title. */
-export async function runCommand(page, title) {
+/** Waits until the status bar's item of our extension has a message that contains `text`. */
+export async function waitForStatus(page, text, timeout) {
+  await page.locator(`[id="egcfg.egcfg-lsp.egcfg.status"][aria-label*="${text}"]`).waitFor({ timeout });
+}
+
+/** Grants trust in the workspace the way a person does, in the workspace trust editor. */
+export async function grantTrust(page) {
   await page.keyboard.press('F1');
-  await page.locator('.quick-input-widget input').fill(`>${title}`);
-  await page.locator('.quick-input-list .monaco-list-row').first().filter({ hasText: title }).waitFor();
-  await page.keyboard.press('Enter');
+  await page.locator('.quick-input-widget input').fill('>Workspaces: Manage Workspace Trust');
+  await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: 'Manage Workspace Trust' }).first().click();
+  await page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust$/ }).click();
+  await page.locator('.workspace-trust-editor', { hasText: 'You trust this folder' }).waitFor();
+  await page.keyboard.press('Control+F4');
 }
 
 /** Opens `file` of the workspace with the cursor at the end of a line (one-based). */
@@ -129,10 +137,19 @@ export async function openFile(page, file, line) {
   await page.keyboard.press('End');
 }
 
-/** In the page: the ghost text, '' if there is none. */
+/** In the page: the ghost text from top to bottom, its lines run together; '' if there is none. */
 export function ghostText() {
   const parts = [...document.querySelectorAll('.monaco-editor [class*="ghost-text"]')];
+  const tops = new Map(parts.map((part) => [part, part.getBoundingClientRect().top]));
+  parts.sort((a, b) => tops.get(a) - tops.get(b));
   return parts.map((part) => part.textContent).join('').replaceAll('\u00a0', ' ');
+}
+
+/** In the page: the visible lines of the document, ghost text in them included. */
+export function visibleLines() {
+  const lines = [...document.querySelectorAll('.monaco-editor .view-line')];
+  lines.sort((a, b) => a.getBoundingClientRect().top - b.getBoundingClientRect().top);
+  return lines.map((line) => line.textContent).join('\n').replaceAll('\u00a0', ' ');
 }
 
 /** In the page: the text of the attachments that extensions put behind lines, '' if there is none. */
@@ -144,12 +161,12 @@ export function annotation() {
 
 /** Waits until what `read` finds in the page matches `pattern`, and gives it. */
 export async function waitForText(page, read, pattern, timeout) {
-  const condition = `(pattern) => { const text = (${read})(); return pattern.test(text) && text; }`;
+  const condition = `(pattern) => { const text = (${read})(); return pattern.test(text) && { text }; }`;
   const handle = await page.waitForFunction(`(${condition})(${pattern})`, undefined, { timeout, polling: 100 })
     .catch(async (error) => {
       throw new Error(`${read.name}: ${JSON.stringify(await page.evaluate(read))} does not match ${pattern}`, { cause: error });
     });
-  return handle.jsonValue();
+  return (await handle.jsonValue()).text;
 }
 
 function writeJson(file, value) {

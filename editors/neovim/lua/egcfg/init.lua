@@ -86,7 +86,8 @@ local function start(bufnr)
     )
     return
   end
-  local root = vim.fs.root(bufnr, ROOT_MARKERS) or vim.fs.dirname(path)
+  local root = vim.fs.root(bufnr, ROOT_MARKERS) or vim.fs.root(bufnr, "tests")
+  root = root or vim.fs.dirname(path)
   local capabilities = vim.lsp.protocol.make_client_capabilities()
   capabilities.textDocument.inlineCompletion = { dynamicRegistration = false }
   vim.lsp.start({

@@ -1,0 +1,146 @@
+"""`egcfg-lsp complete`: one completion in the terminal, shown as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from egcfg_lsp.completion import Outcome, Request, Update
+from egcfg_lsp.completion.engine import ladder
+from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.model import ModelError
+from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
+from egcfg_lsp.model.llama.client import LlamaModel
+from egcfg_lsp.settings import DEFAULT_MODEL, Settings
+from egcfg_lsp.source.target import position_at
+
+_PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
+_STYLES = {Outcome.VERIFIED: "green", Outcome.FAILS: "red", Outcome.PARTIAL: "red"}
+
+
+def complete(
+    place: Annotated[
+        str, typer.Argument(metavar="PATH:LINE[:COL]", help="1-based; without COL the line's end.")
+    ],
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Trust the workspace for this run: tests are executed.")
+    ] = False,
+    model: Annotated[str, typer.Option(help="Catalogue name or .gguf file.")] = DEFAULT_MODEL,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Complete the code at a place, run it against the tests there, and show the outcome."""
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        request = read_request(place, Settings(model=model, trusted=trust))
+        show = _nothing if as_json else _Printer(console, request)
+        update = asyncio.run(_climb(request, show))
+    except (ModelError, ModelNotFoundError, PlaceError) as error:
+        if as_json:
+            typer.echo(json.dumps({"error": str(error)}))
+        else:
+            typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if as_json:
+        typer.echo(json.dumps(as_dict(request, update), indent=2, ensure_ascii=False))
+    elif update.suggestions:
+        best = update.suggestions[0]
+        console.print(best.summary, style=_STYLES.get(best.outcome, "yellow"), markup=False)
+    else:
+        console.print("no suggestion: " + "; ".join(drop.reason for drop in update.drops))
+
+
+class PlaceError(Exception):
+    """The place on the command line is not one; the message is for people."""
+
+
+def read_request(place: str, settings: Settings) -> Request:
+    """The request of `PATH:LINE[:COL]`; raises PlaceError."""
+    match = _PLACE.fullmatch(place)
+    if match is None:
+        raise PlaceError(f"{place!r} is no PATH:LINE or PATH:LINE:COL")
+    path = Path(match["path"]).resolve()
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise PlaceError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise PlaceError(f"{path} is not UTF-8") from error
+    lines = text.split("\n")
+    row = int(match["line"]) - 1
+    if not 0 <= row < len(lines):
+        raise PlaceError(f"{path.name} has {len(lines)} lines, not {row + 1}")
+    content = lines[row].removesuffix("\r")
+    column = len(content) if match["column"] is None else int(match["column"]) - 1
+    if not 0 <= column <= len(content):
+        raise PlaceError(f"line {row + 1} has columns 1 to {len(content) + 1}, not {column + 1}")
+    offset = sum(len(line) + 1 for line in lines[:row]) + column
+    return Request(text, offset, path, project_root(path), settings)
+
+
+def as_dict(request: Request, update: Update) -> dict[str, object]:
+    """The JSON of one completion; lines and columns are 1-based, columns count code points."""
+    row, column = position_at(request.text, request.offset)
+    place = {"line": row + 1, "column": column + 1}
+    return {
+        "suggestions": [
+            {
+                "id": suggestion.id,
+                "text": suggestion.text,
+                "range": {"start": place, "end": place},
+                "outcome": suggestion.outcome,
+                "summary": suggestion.summary,
+            }
+            for suggestion in update.suggestions
+        ],
+        "drops": [{"text": drop.text, "reason": drop.reason} for drop in update.drops],
+        "timings": dict(update.timings),
+    }
+
+
+class _Printer:
+    """Prints what each update adds to the text shown so far."""
+
+    def __init__(self, console: Console, request: Request) -> None:
+        self._console = console
+        self._shown = ""
+        _, column = position_at(request.text, request.offset)
+        self._head = request.before[len(request.before) - column :]
+
+    def __call__(self, update: Update) -> None:
+        if not update.suggestions:
+            return
+        text = update.suggestions[0].text
+        if not self._shown:
+            self._console.print(self._head, end="", markup=False, style="dim")
+        if text.startswith(self._shown):
+            self._console.print(text[len(self._shown) :], end="", markup=False)
+            self._shown = text
+        if update.done:
+            self._console.print()
+
+
+def _nothing(_: Update) -> None:
+    pass
+
+
+async def _climb(request: Request, show: Callable[[Update], None]) -> Update:
+    model, last = LlamaModel(model_file(request.settings.model)), Update(done=True)
+    try:
+        async with aclosing(ladder(request, model, Bubblewrap())) as updates:
+            async for update in updates:
+                show(update)
+                last = update
+    finally:
+        await model.close()
+    return last

@@ -1,0 +1,77 @@
+"""What works on this machine and what does not, each finding with what to do about it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+
+from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter, has_pytest
+from egcfg_lsp.model import ModelError
+from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
+from egcfg_lsp.model.llama.client import LlamaModel
+from egcfg_lsp.settings import Settings
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    """Something works less well than it could."""
+    FAILED = "failed"
+    """Suggestions, or their verification, do not work."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    check: str
+    state: State
+    detail: str
+
+
+async def examine(root: Path, settings: Settings) -> list[Finding]:
+    """All findings for a project; loads the model, executes nothing of the project."""
+    return [
+        Finding(
+            "egcfg-lsp", State.OK, f"{version('egcfg-lsp')}, Python {platform.python_version()}"
+        ),
+        await _model(settings),
+        await _sandbox(),
+        _interpreter(root, settings),
+    ]
+
+
+async def _model(settings: Settings) -> Finding:
+    try:
+        path = model_file(settings.model)
+        model = LlamaModel(path)
+        try:
+            info = await model.info()
+        finally:
+            await model.close()
+    except (ModelNotFoundError, ModelError) as error:
+        return Finding("model", State.FAILED, str(error))
+    where = "GPU build" if info.gpu else "CPU build"
+    build = f"llama-cpp-python {version('llama-cpp-python')}, {where}"
+    detail = f"{path.name} ({info.description}), loaded in {info.load_seconds:.1f} s, {build}"
+    if not info.markers:
+        return Finding("model", State.WARNING, f"{detail}; it has no fill-in-the-middle tokens")
+    return Finding("model", State.OK, detail)
+
+
+async def _sandbox() -> Finding:
+    state = await Bubblewrap().state()
+    return Finding("sandbox", State.OK if state.works else State.FAILED, state.detail)
+
+
+def _interpreter(root: Path, settings: Settings) -> Finding:
+    try:
+        interpreter = find_interpreter(root, settings.interpreter)
+    except InterpreterError as error:
+        return Finding("interpreter", State.FAILED, str(error))
+    detail = f"{interpreter.path} ({interpreter.found})"
+    if not has_pytest(interpreter):
+        return Finding("interpreter", State.WARNING, f"{detail}: no pytest found in it")
+    return Finding("interpreter", State.OK, detail)

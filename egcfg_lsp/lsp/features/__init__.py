@@ -1,0 +1,1 @@
+"""One feature a file; each has `register(server, session)`."""

@@ -1,0 +1,60 @@
+"""`textDocument/inlineCompletion`: the first line at once, the rest by notification."""
+
+from __future__ import annotations
+
+import asyncio
+
+from lsprotocol import types
+from pygls.exceptions import JsonRpcContentModified
+from pygls.lsp.server import LanguageServer
+
+from egcfg_lsp.completion import Update
+from egcfg_lsp.lsp import protocol
+from egcfg_lsp.lsp.session import Session, Snapshot
+from egcfg_lsp.model import ModelError
+
+
+def register(server: LanguageServer, session: Session) -> None:
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        snapshot = session.snapshot(params)
+        session.supersede(snapshot)
+        completions = session.completions()
+        if completions is None:
+            return types.InlineCompletionList(items=[])
+        try:
+            update = await completions.first(snapshot.request)
+        except asyncio.CancelledError:
+            session.abandon(snapshot)
+            raise
+        except ModelError as error:
+            session.fail(str(error))
+            return types.InlineCompletionList(items=[])
+        if update.done:
+            session.rest()
+        if not session.is_current(snapshot):
+            raise JsonRpcContentModified(message="the document has changed")
+        return to_list(update, snapshot)
+
+    @server.command(protocol.DID_ACCEPT)
+    def did_accept(_id: str, *_: object) -> None:
+        """Clients run it on a full accept; nothing depends on it yet."""
+
+
+def to_list(update: Update, snapshot: Snapshot) -> types.InlineCompletionList:
+    """The suggestions as items at the cursor; the command carries what an item has no field for."""
+    here = types.Range(start=snapshot.position, end=snapshot.position)
+    return types.InlineCompletionList(
+        items=[
+            types.InlineCompletionItem(
+                insert_text=suggestion.text,
+                range=here,
+                command=types.Command(
+                    title="egcfg: accepted",
+                    command=protocol.DID_ACCEPT,
+                    arguments=[suggestion.id, suggestion.outcome.value, suggestion.summary],
+                ),
+            )
+            for suggestion in update.suggestions
+        ]
+    )

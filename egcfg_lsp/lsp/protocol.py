@@ -1,0 +1,70 @@
+"""The custom messages, as `docs/protocol.md` describes them; everything else is standard LSP 3.18."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cattrs
+from cattrs.gen import make_dict_unstructure_fn, override
+from lsprotocol import types
+from lsprotocol.converters import get_converter
+
+SUGGESTIONS_CHANGED = "egcfg/suggestionsChanged"
+STATUS = "egcfg/status"
+TRUST_CHANGED = "egcfg/trustChanged"
+DID_ACCEPT = "egcfg.didAccept"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    id: str
+    text: str
+    range: types.Range
+    outcome: str
+    summary: str
+
+
+@dataclass(frozen=True)
+class SuggestionsChanged:
+    uri: str
+    version: int
+    position: types.Position
+    suggestions: tuple[Suggestion, ...]
+    done: bool
+
+
+@dataclass(frozen=True)
+class Status:
+    state: str
+    """`starting`, `ready`, `busy` or `error`."""
+    message: str
+
+
+@dataclass(frozen=True)
+class TrustChanged:
+    trusted: bool
+
+
+def to_json(message: SuggestionsChanged | Status) -> object:
+    """The message as plain JSON values."""
+    return _converter.unstructure(message)
+
+
+def trust_changed(params: object) -> TrustChanged | None:
+    """The message, or None if the parameters are none of it: trust fails closed."""
+    value = getattr(params, "trusted", None)
+    if isinstance(params, dict):
+        value = params.get("trusted")
+    return TrustChanged(value) if isinstance(value, bool) else None
+
+
+def _make_converter() -> cattrs.Converter:
+    converter = get_converter()
+    hook = make_dict_unstructure_fn(
+        Suggestion, converter, range=override(unstruct_hook=converter.unstructure)
+    )
+    converter.register_unstructure_hook(Suggestion, hook)
+    return converter
+
+
+_converter = _make_converter()
