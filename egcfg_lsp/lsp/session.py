@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
@@ -183,7 +184,7 @@ class Session:
         )
         self._server.protocol.notify(protocol.SUGGESTIONS_CHANGED, protocol.to_json(message))
 
-    def _folder_of(self, uri: str):  # type: ignore[no-untyped-def]
+    def _folder_of(self, uri: str) -> Path | None:
         """The innermost workspace folder with the document; None outside of all."""
         path = path_of(uri)
         folders = [path_of(folder) for folder in self._server.workspace.folders]

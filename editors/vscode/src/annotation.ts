@@ -1,9 +1,9 @@
 // The outcome of the shown suggestion, at the end of its line. There is one annotation at a time.
 
 import * as vscode from 'vscode';
-import type { Suggestion } from './suggestion';
+import type { Outcome } from './suggestion';
 
-const COLORS: Partial<Record<Suggestion['outcome'], string>> = {
+const COLORS: Partial<Record<Outcome, string>> = {
   verified: 'testing.iconPassed',
   fails: 'testing.iconFailed',
 };
@@ -17,7 +17,7 @@ export class Annotation implements vscode.Disposable {
   });
   private editor: vscode.TextEditor | undefined;
 
-  show(editor: vscode.TextEditor, line: number, outcome: Suggestion['outcome'], summary: string): void {
+  show(editor: vscode.TextEditor, line: number, outcome: Outcome, summary: string): void {
     if (this.editor !== editor) {
       this.clear();
     }

@@ -13,13 +13,16 @@ const STATUS_ICONS: Record<Status['state'], string> = {
   error: '$(error)',
 };
 
-/** The client of the running server, with all that ends when it ends. */
-let session: { client: Client; parts: vscode.Disposable } | undefined;
+const SETTINGS = ['serverCommand', 'model', 'interpreter', 'deadlineSeconds'];
+
+/** The client of the running server, the settings it was started with, and what ends with it. */
+let session: { client: Client; settings: string; parts: vscode.Disposable } | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   context.subscriptions.push(
-    vscode.workspace.onDidChangeConfiguration(async (event) => {
-      if (event.affectsConfiguration('egcfg')) {
+    // VS Code also says so of settings that stayed the same, as when trust is granted.
+    vscode.workspace.onDidChangeConfiguration(async () => {
+      if (session?.settings !== userSettings()) {
         await deactivate();
         await start(context.extensionPath);
       }
@@ -75,7 +78,7 @@ async function start(cwd: string): Promise<void> {
     ghostText.forget();
     await client.sendNotification('egcfg/trustChanged', { trusted: true });
   });
-  session = { client, parts: vscode.Disposable.from(ghostText, statusItem, trust) };
+  session = { client, settings: userSettings(), parts: vscode.Disposable.from(ghostText, statusItem, trust) };
   try {
     await client.start();
     client.hasStarted = true;
@@ -102,14 +105,15 @@ async function explainStartError(client: Client, command: string): Promise<void>
 }
 
 function initializationOptions(): Record<string, unknown> {
-  const options: Record<string, unknown> = { trusted: vscode.workspace.isTrusted };
-  for (const name of ['model', 'interpreter', 'deadlineSeconds']) {
-    const value = userSetting(name);
-    if (value !== undefined && value !== '') {
-      options[name] = value;
-    }
-  }
-  return options;
+  const options = ['model', 'interpreter', 'deadlineSeconds'].map((name) => [name, userSetting(name)]);
+  return {
+    trusted: vscode.workspace.isTrusted,
+    ...Object.fromEntries(options.filter(([, value]) => value !== undefined && value !== '')),
+  };
+}
+
+function userSettings(): string {
+  return JSON.stringify(SETTINGS.map((name) => userSetting(name)));
 }
 
 /** A setting as the user or the package made it; one of the workspace is not read. */

@@ -5,7 +5,7 @@
 import * as vscode from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
 import { Annotation } from './annotation';
-import { type Shown, type SuggestionsChanged, isFor, samePosition, typedThrough, wantsRefresh } from './suggestion';
+import { type Outcome, type Place, type Shown, type SuggestionsChanged, annotationOf, isFor, samePosition, typedThrough, wantsRefresh } from './suggestion';
 
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
@@ -21,11 +21,11 @@ export class GhostText implements vscode.Disposable {
   constructor(private readonly logError: (message: string, error: unknown) => void) {
     this.listeners = [
       vscode.workspace.onDidChangeTextDocument((event) => this.documentChanged(event)),
-      vscode.window.onDidChangeTextEditorSelection(() => this.shownEditor() ?? this.forget()),
-      vscode.window.onDidChangeActiveTextEditor(() => this.forget()),
-      vscode.window.onDidChangeWindowState(({ focused }) => focused || this.forget()),
+      vscode.window.onDidChangeTextEditorSelection(() => this.shownEditor() ?? this.hidden()),
+      vscode.window.onDidChangeActiveTextEditor(() => this.hidden()),
+      vscode.window.onDidChangeWindowState(({ focused }) => focused || this.hidden()),
       vscode.commands.registerCommand('egcfg.dismiss', async () => {
-        this.forget();
+        this.hidden();
         await vscode.commands.executeCommand(HIDE);
       }),
     ];
@@ -44,8 +44,7 @@ export class GhostText implements vscode.Disposable {
         }
         items = this.itemsFor(here) ?? (Array.isArray(answer) ? answer : answer?.items ?? []);
       }
-      const [first] = items;
-      this.shown = first && { ...here, id: String(first.command?.arguments?.[0]), text: String(first.insertText) };
+      this.shown = items[0] && shownAt(here, items[0]);
       this.annotate();
       return items;
     },
@@ -53,6 +52,10 @@ export class GhostText implements vscode.Disposable {
 
   suggestionsChanged(message: SuggestionsChanged): void {
     this.latest = message;
+    const said = message.suggestions.find(({ id }) => id === this.shown?.id);
+    if (this.shown !== undefined && said !== undefined) {
+      this.shown = { ...this.shown, outcome: said.outcome, summary: said.summary };
+    }
     this.annotate();
     this.refreshes = this.refreshes
       .then(() => this.refresh())
@@ -61,9 +64,8 @@ export class GhostText implements vscode.Disposable {
 
   /** What the server said is no longer so; the next request goes to the server. */
   forget(): void {
-    this.shown = undefined;
     this.latest = undefined;
-    this.annotation.clear();
+    this.hidden();
   }
 
   dispose(): void {
@@ -71,14 +73,19 @@ export class GhostText implements vscode.Disposable {
     vscode.Disposable.from(...this.listeners).dispose();
   }
 
-  private itemsFor(here: Omit<Shown, 'id' | 'text'>): vscode.InlineCompletionItem[] | undefined {
+  private hidden(): void {
+    this.shown = undefined;
+    this.annotation.clear();
+  }
+
+  private itemsFor(here: Place): vscode.InlineCompletionItem[] | undefined {
     if (this.latest === undefined || !isFor(this.latest, here)) {
       return undefined;
     }
-    return this.latest.suggestions.map(({ id, text, range: { start, end } }) => new vscode.InlineCompletionItem(
+    return this.latest.suggestions.map(({ id, text, range: { start, end }, outcome, summary }) => new vscode.InlineCompletionItem(
       text,
       new vscode.Range(start.line, start.character, end.line, end.character),
-      { title: 'egcfg: accepted', command: 'egcfg.didAccept', arguments: [id] },
+      { title: 'egcfg: accepted', command: 'egcfg.didAccept', arguments: [id, outcome, summary] },
     ));
   }
 
@@ -122,13 +129,16 @@ export class GhostText implements vscode.Disposable {
   private annotate(): void {
     const { shown } = this;
     const editor = this.shownEditor();
-    const suggestion = this.latest?.suggestions.find(({ id }) => id === shown?.id);
-    if (shown === undefined || editor === undefined || suggestion === undefined) {
+    const text = shown && annotationOf(shown, this.latest);
+    if (shown && editor && text) {
+      this.annotation.show(editor, shown.position.line, shown.outcome, text);
+    } else {
       this.annotation.clear();
-      return;
     }
-    const nMoreLines = suggestion.text.split('\n').length - shown.text.split('\n').length;
-    const summary = suggestion.summary || (nMoreLines > 0 ? `… ${nMoreLines} more` : '');
-    this.annotation.show(editor, shown.position.line, suggestion.outcome, summary);
   }
+}
+
+function shownAt(place: Place, item: vscode.InlineCompletionItem): Shown {
+  const [id, outcome = 'unverified', summary = ''] = (item.command?.arguments ?? []) as [id?: string, outcome?: Outcome, summary?: string];
+  return { ...place, id: id ?? '', text: String(item.insertText), outcome, summary };
 }

@@ -4,13 +4,9 @@
 export interface Position { line: number; character: number }
 export interface Range { start: Position; end: Position }
 
-export interface Suggestion {
-  id: string;
-  text: string;
-  range: Range;
-  outcome: 'verified' | 'partial' | 'runs' | 'unverified' | 'fails';
-  summary: string;
-}
+export type Outcome = 'verified' | 'partial' | 'runs' | 'unverified' | 'fails';
+
+export interface Suggestion { id: string; text: string; range: Range; outcome: Outcome; summary: string }
 
 export interface SuggestionsChanged {
   uri: string;
@@ -22,8 +18,11 @@ export interface SuggestionsChanged {
 
 export interface Status { state: 'starting' | 'ready' | 'busy' | 'error'; message: string }
 
+/** A place in a document that completions are asked for. */
+export interface Place { uri: string; version: number; position: Position }
+
 /** The suggestion VS Code shows as ghost text, as far as an extension can know. */
-export interface Shown { uri: string; version: number; position: Position; id: string; text: string }
+export interface Shown extends Place, Omit<Suggestion, 'range'> {}
 
 export interface Change { range: Range; text: string }
 
@@ -31,9 +30,9 @@ export function samePosition(a: Position, b: Position): boolean {
   return a.line === b.line && a.character === b.character;
 }
 
-/** Whether `message` tells about the very place where `shown` is. */
-export function isFor(message: SuggestionsChanged, shown: Omit<Shown, 'id' | 'text'>): boolean {
-  return message.uri === shown.uri && message.version === shown.version && samePosition(message.position, shown.position);
+/** Whether `message` is about this very place. */
+export function isFor(message: SuggestionsChanged, place: Place): boolean {
+  return message.uri === place.uri && message.version === place.version && samePosition(message.position, place.position);
 }
 
 /**
@@ -49,6 +48,13 @@ export function wantsRefresh(message: SuggestionsChanged, shown: Shown): boolean
   }
   const complete = message.done || best.summary !== '';
   return complete && (best.id !== shown.id || best.text !== shown.text);
+}
+
+/** What the annotation of `shown` says: its summary, or how much longer it has become meanwhile. */
+export function annotationOf(shown: Shown, latest: SuggestionsChanged | undefined): string {
+  const grown = latest && isFor(latest, shown) ? latest.suggestions.find(({ id }) => id === shown.id) : undefined;
+  const nMoreLines = grown ? nLines(grown.text) - nLines(shown.text) : 0;
+  return shown.summary || (nMoreLines > 0 ? `… ${nMoreLines} more` : '');
 }
 
 /** What is left of `shown` after the user typed (or accepted) a part of it; undefined if nothing is, or if the change was another. */
@@ -67,4 +73,8 @@ export function typedThrough(shown: Shown, version: number, changes: readonly Ch
     ? { line: shown.position.line, character: shown.position.character + last.length }
     : { line: shown.position.line + lines.length - 1, character: last.length };
   return { ...shown, version, position, text: shown.text.slice(change.text.length) };
+}
+
+function nLines(text: string): number {
+  return text.split('\n').length;
 }

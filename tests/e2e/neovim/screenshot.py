@@ -17,7 +17,7 @@ from typing import Any
 from tests.e2e.neovim.nvim_driver import REPOSITORY, SERVER, Neovim, neovim
 from tests.e2e.neovim.nvim_screen import Cell, Screen
 
-WIDTH, HEIGHT = 92, 18
+WIDTH, HEIGHT = 104, 20
 CELL_WIDTH, CELL_HEIGHT, PADDING = 10, 21, 14  # pixels
 GLYPH_WIDTH = 0.602  # of DejaVu Sans Mono, in its font size
 SCALE = 2

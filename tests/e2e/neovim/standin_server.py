@@ -126,15 +126,15 @@ def make_server(session: Session) -> LanguageServer:
                 command=types.Command(
                     title="egcfg: accepted",
                     command="egcfg.didAccept",
-                    arguments=[suggestion["id"]],
+                    arguments=[suggestion[key] for key in ("id", "outcome", "summary")],
                 ),
             )
             for suggestion in suggestions[:1]
         ]
 
     @server.command("egcfg.didAccept")
-    def accepted(ls: LanguageServer, suggestion_id: str) -> None:
-        session.record("didAccept", suggestion_id)
+    def accepted(ls: LanguageServer, suggestion_id: str, outcome: str, summary: str) -> None:
+        session.record("didAccept", [suggestion_id, outcome, summary])
 
     @server.feature("egcfg/trustChanged")
     def trust_changed(ls: LanguageServer, params: Any) -> None:

@@ -236,6 +236,14 @@ def test_backspace_into_the_indentation_clears(session: Session, nvim: Neovim) -
     nvim.wait_for_ghost("")
 
 
+def test_a_change_right_of_the_cursor_clears(session: Session, nvim: Neovim) -> None:
+    session.start([suggestion("a, b")], source="print()\n", anchor="print(")
+    nvim.wait_for_ghost("a, b")
+    nvim.lua("require('egcfg').config.debounce_ms = 60000")
+    nvim.keys("<Del>")
+    nvim.wait_for_ghost("")
+
+
 @pytest.mark.parametrize("leave", ["<Esc>", "<Up>", "<C-]>", "<Cmd>enew!<CR>", "<Cmd>bdelete!<CR>"])
 def test_leaving_clears(session: Session, nvim: Neovim, leave: str) -> None:
     session.start(RUNNING)
@@ -267,9 +275,9 @@ def test_leaving_cancels_the_request(session: Session, nvim: Neovim, leave: str)
     assert nvim.messages() == ""
 
 
-@pytest.mark.parametrize("leave", ["x", "<Esc>", "<Up>", "<Cmd>enew!<CR>"])
+@pytest.mark.parametrize("leave", ["x", "<Esc>", "<Cmd>enew!<CR>"])
 def test_a_stale_answer_is_dropped(session: Session, nvim: Neovim, leave: str) -> None:
-    session.start(RUNNING, script={"hold": True, "deaf": True})
+    session.start(RUNNING, source="\n", anchor="", script={"hold": True, "deaf": True})
     nvim.wait(lambda: session.log("inlineCompletion"), "asked")
     before = nvim.cursor_and_mode()
     nvim.keys(leave)
@@ -307,7 +315,7 @@ def test_an_outcome_after_typing_through_holds_only_for_the_same_text(
     nvim.wait_for_ghost("turn a + b")
     longer = suggestion("return a + b + 1", "verified", "✓ 3/3")
     session.inject(longer, position(1, 4), version=0)
-    assert nvim.ghost().summary == ""
+    assert nvim.ghost().summary == "running 3 tests…"
     session.inject(VERIFIED[0], position(1, 4), version=0)
     assert nvim.ghost() == Ghost("turn a + b", "✓ 3/3", "EgcfgVerified", (1, 6))
 
@@ -335,7 +343,10 @@ def test_accept_inserts_all_lines_tells_the_server_and_undoes_in_one_step(
     session.start(TWO_LINES)
     nvim.wait_for_ghost("total = a + b\n    return total")
     nvim.keys("<Tab>")
-    nvim.wait(lambda: session.log("didAccept") == ["a"], "egcfg.didAccept")
+    nvim.wait(
+        lambda: session.log("didAccept") == [["a", "unverified", "running 3 tests…"]],
+        "egcfg.didAccept",
+    )
     assert nvim.lines() == ["def add(a, b):", "    total = a + b", "    return total"]
     assert nvim.ghost().text == ""
     nvim.keys("  # typed<Esc>")

@@ -7,10 +7,10 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { EXAMPLE, copyExamples, pressEnterInExample } from './example.mjs';
+import { EXAMPLE, copyExamples, typeIndentation } from './example.mjs';
 import {
-  annotation, ghostText, grantTrust, installExtension, openFile, openWorkbench, ROOT, temporaryFolder, visibleLines, VSIX,
-  waitForStatus, waitForText,
+  annotation, ghostText, grantTrust, installExtension, openFile, openWorkbench, ROOT, showTab, temporaryFolder,
+  visibleLines, VSIX, waitForStatus, waitForText,
 } from './workbench.mjs';
 
 const SERVER_COMMAND = JSON.parse(process.env.SERVER_COMMAND ?? JSON.stringify([path.join(ROOT, '.venv/bin/egcfg-lsp')]));
@@ -23,7 +23,7 @@ after(() => fs.rmSync(extensions, { recursive: true, force: true }));
 
 test('a trusted workspace: ghost text, its outcome, accepted with Tab', async () => {
   await withEditor({ checksTrust: false }, async (page) => {
-    await pressEnterInExample(page);
+    await typeIndentation(page);
     await waitForText(page, ghostText, /\S/, TIMEOUT_MS);
     await waitForText(page, annotation, /[✓✗]/, TIMEOUT_MS);
     const suggested = await page.evaluate(ghostText);
@@ -32,20 +32,20 @@ test('a trusted workspace: ghost text, its outcome, accepted with Tab', async ()
       await page.screenshot({ path: path.join(process.env.SCREENSHOT_DIR, 'vscode.png') });
     }
     await page.keyboard.press('Tab');
-    await waitForText(page, annotation, /^$/, TIMEOUT_MS);
-    const body = (await page.evaluate(visibleLines)).split('\n').slice(EXAMPLE.line).join('');
+    await page.locator('[id="status.editor.selection"]').filter({ hasNotText: EXAMPLE.cursor }).waitFor();
+    const body = (await page.evaluate(visibleLines)).split('\n').slice(EXAMPLE.line - 1).join('');
     assert.ok(squeeze(body).startsWith(squeeze(suggested)), `${JSON.stringify(suggested)} is not in ${JSON.stringify(body)}`);
   });
 });
 
 test('an untrusted workspace is completed but not run, until trust is granted', async () => {
   await withEditor({ checksTrust: true }, async (page) => {
-    await pressEnterInExample(page);
+    await typeIndentation(page);
     await waitForText(page, ghostText, /\S/, TIMEOUT_MS);
     assert.match(await waitForText(page, annotation, /[✓✗⊘]/, TIMEOUT_MS), /⊘ not run/);
     await grantTrust(page);
-    await page.keyboard.press('Control+z');
-    await pressEnterInExample(page);
+    await showTab(page, EXAMPLE.file);
+    await typeIndentation(page);
     await waitForText(page, annotation, /[✓✗]/, TIMEOUT_MS);
   });
 });

@@ -4,8 +4,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { ROOT, temporaryFolder } from './workbench.mjs';
 
-/** The last line of an unfinished function (one-based), in whose next line a body is suggested. */
-export const EXAMPLE = { file: 'shop/pricing.py', line: 7 };
+/** An unfinished function: its line (one-based) that has only an indentation yet, and the end of that line. */
+export const EXAMPLE = { file: 'shop/pricing.py', line: 8, cursor: 'Ln 8, Col 5' };
 
 export function copyExamples() {
   const folder = temporaryFolder('workspace');
@@ -13,8 +13,12 @@ export function copyExamples() {
   return folder;
 }
 
-/** With the cursor at the end of the example's line: a new line, for which VS Code asks for a completion. */
-export async function pressEnterInExample(page) {
-  await page.keyboard.press('Enter');
-  await page.locator('[id="status.editor.selection"]', { hasText: `Ln ${EXAMPLE.line + 1}, Col 5` }).waitFor();
+/** Types the indentation anew: VS Code asks for completions when something is typed, not when the cursor moves. */
+export async function typeIndentation(page) {
+  const cursor = page.locator('[id="status.editor.selection"]');
+  await cursor.filter({ hasText: EXAMPLE.cursor }).waitFor();
+  await page.keyboard.press('Backspace');
+  await cursor.filter({ hasNotText: EXAMPLE.cursor }).waitFor();
+  await page.keyboard.press('Tab');
+  await cursor.filter({ hasText: EXAMPLE.cursor }).waitFor();
 }

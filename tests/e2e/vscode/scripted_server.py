@@ -52,7 +52,9 @@ def initialized(_: Any) -> None:
 
 
 @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-async def inline_completion(params: types.InlineCompletionParams) -> list[types.InlineCompletionItem]:
+async def inline_completion(
+    params: types.InlineCompletionParams,
+) -> list[types.InlineCompletionItem]:
     document = server.workspace.get_text_document(params.text_document.uri)
     position, version = params.position, document.version or 0
     typed = document.lines[position.line][: position.character].lstrip()
@@ -66,7 +68,11 @@ async def inline_completion(params: types.InlineCompletionParams) -> list[types.
         task.add_done_callback(background.discard)
     suggestion = said[key]
     accepted = types.Command("egcfg: accepted", "egcfg.didAccept", arguments=[suggestion.id])
-    return [types.InlineCompletionItem(suggestion.text, range=types.Range(position, position), command=accepted)]
+    return [
+        types.InlineCompletionItem(
+            suggestion.text, range=types.Range(position, position), command=accepted
+        )
+    ]
 
 
 @server.command("egcfg.didAccept")
@@ -82,8 +88,15 @@ async def follow_script(key: tuple[str, int, int, int], typed: str) -> None:
         await asyncio.sleep(PAUSE_S)
         said[key] = replace(step, text=step.text.removeprefix(typed))
         suggestion = asdict(said[key]) | {"range": {"start": position, "end": position}}
-        message = {"uri": uri, "version": version, "position": position, "suggestions": [suggestion]}
-        server.protocol.notify("egcfg/suggestionsChanged", message | {"done": n_steps == len(script)})
+        message = {
+            "uri": uri,
+            "version": version,
+            "position": position,
+            "suggestions": [suggestion],
+        }
+        server.protocol.notify(
+            "egcfg/suggestionsChanged", message | {"done": n_steps == len(script)}
+        )
 
 
 if __name__ == "__main__":

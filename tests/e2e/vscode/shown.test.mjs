@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { EXAMPLE, copyExamples, pressEnterInExample } from './example.mjs';
+import { EXAMPLE, copyExamples, typeIndentation } from './example.mjs';
 import { annotation, ghostText, installExtension, openFile, openWorkbench, ROOT, visibleLines, VSIX, waitForStatus, waitForText } from './workbench.mjs';
 
 const PYTHON = process.env.PYTHON ?? path.join(ROOT, '.venv/bin/python');
@@ -22,7 +22,7 @@ describe('a suggestion that grows', () => {
 
   test('is extended without a frame lacking ghost text, then annotated', async () => {
     const { page } = editor;
-    await pressEnterInExample(page);
+    await typeIndentation(page);
     await waitForText(page, ghostText, /^tax = /, TIMEOUT_MS);
     await page.evaluate(countFrames, `${ghostText}`);
     assert.equal(await waitForText(page, annotation, /\d/, TIMEOUT_MS), '… 1 more');
@@ -69,7 +69,7 @@ describe('a suggestion that a better one replaces', () => {
 
   test('is annotated as failing, then replaced, and the better one is accepted with Tab', async () => {
     const { page } = editor;
-    await pressEnterInExample(page);
+    await typeIndentation(page);
     await waitForText(page, annotation, /✗ 2\/3/, TIMEOUT_MS);
     assert.match(await page.evaluate(ghostText), /RATES\[country\]/);
     await waitForText(page, annotation, /✓ 3\/3/, TIMEOUT_MS);

@@ -25,6 +25,7 @@ const SETTINGS = {
   'breadcrumbs.enabled': false,
   'editor.fontFamily': 'DejaVu Sans Mono',
   'editor.fontSize': 16,
+  'editor.scrollBeyondLastColumn': 0,
   'editor.lightbulb.enabled': 'off',
   'editor.minimap.enabled': false,
   'editor.quickSuggestions': { other: 'off' },
@@ -46,10 +47,12 @@ export function temporaryFolder(name) {
 /** A folder of extensions with `vsix` in it. */
 export function installExtension(vsix) {
   const folder = temporaryFolder('extensions');
+  const data = temporaryFolder('data');
   const { status, stdout, stderr } = spawnSync(
-    process.execPath, [CODE_SERVER, '--extensions-dir', folder, '--user-data-dir', temporaryFolder('install'), '--install-extension', vsix],
+    process.execPath, [CODE_SERVER, '--extensions-dir', folder, '--user-data-dir', data, '--install-extension', vsix],
     { encoding: 'utf8' },
   );
+  fs.rmSync(data, { recursive: true, force: true });
   if (status !== 0) {
     throw new Error(`--install-extension ${vsix}: ${stdout}${stderr}`);
   }
@@ -88,6 +91,9 @@ export async function openWorkbench({ workspace, extensions, machineSettings = {
     page.setDefaultTimeout(60_000);
     await page.goto(`${address}?folder=${encodeURIComponent(workspace)}`);
     await page.locator('.monaco-workbench').waitFor();
+    await page.locator('.part.sidebar').waitFor();
+    await page.keyboard.press('Control+b');
+    await page.locator('.part.sidebar').waitFor({ state: 'hidden' });
     return { page, close };
   } catch (error) {
     await close();
@@ -116,14 +122,18 @@ export async function waitForStatus(page, text, timeout) {
   await page.locator(`[id="egcfg.egcfg-lsp.egcfg.status"][aria-label*="${text}"]`).waitFor({ timeout });
 }
 
-/** Grants trust in the workspace the way a person does, in the workspace trust editor. */
+/** Goes back to the tab of a file that is open. */
+export async function showTab(page, file) {
+  await page.getByRole('tab', { name: path.basename(file) }).click();
+}
+
+/** Grants trust in the workspace the way a person does, in the workspace trust editor, and leaves that open. */
 export async function grantTrust(page) {
   await page.keyboard.press('F1');
   await page.locator('.quick-input-widget input').fill('>Workspaces: Manage Workspace Trust');
   await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: 'Manage Workspace Trust' }).first().click();
   await page.locator('.workspace-trust-editor .monaco-button', { hasText: /^Trust$/ }).click();
   await page.locator('.workspace-trust-editor', { hasText: 'You trust this folder' }).waitFor();
-  await page.keyboard.press('Control+F4');
 }
 
 /** Opens `file` of the workspace with the cursor at the end of a line (one-based). */

@@ -23,8 +23,8 @@ local OUTCOME_GROUPS = {
 ---@field text string with "\n" between lines
 ---@field start integer[] row and column where the replaced text begins
 ---@field tail integer bytes right of the cursor that the text replaces as well
----@field outcome? string
----@field summary? string
+---@field outcome string as in egcfg/suggestionsChanged
+---@field summary string empty: no annotation
 
 ---@type (egcfg.Suggestion | { rest: string })?
 local shown
@@ -81,7 +81,7 @@ local function draw(remainder, row, col)
     virt_lines = virt_lines,
     undo_restore = false,
   })
-  if shown.summary then
+  if shown.summary ~= "" then
     api.nvim_buf_set_extmark(shown.bufnr, namespace, row, 0, {
       id = SUMMARY_MARK,
       virt_text = { { shown.summary, OUTCOME_GROUPS[shown.outcome] or "EgcfgUnverified" } },
@@ -93,18 +93,14 @@ local function draw(remainder, row, col)
   end
 end
 
---- Show a suggestion in place of the present one. A suggestion that does not fit the text at the
---- cursor clears the screen. The annotation stays while the text to insert stays.
+--- Show a suggestion in place of the present one. One that does not fit the text at the cursor
+--- clears the screen.
 ---@param suggestion egcfg.Suggestion
 function M.show(suggestion)
-  local before = shown and remainder_at_cursor(shown)
   local remainder, row, col, rest = remainder_at_cursor(suggestion)
   if not remainder then
     M.clear()
     return
-  end
-  if not suggestion.summary and before == remainder then
-    suggestion.outcome, suggestion.summary = shown.outcome, shown.summary
   end
   shown = vim.tbl_extend("force", suggestion, { rest = rest })
   draw(remainder, row, col)

@@ -65,9 +65,6 @@ local handlers = {
   end,
   ["egcfg/status"] = function(_, params, ctx)
     local known = states[ctx.client_id]
-    if params.state == "error" and known.state ~= "error" then
-      vim.notify("egcfg: " .. params.message, vim.log.levels.WARN)
-    end
     known.state, known.message = params.state, params.message
   end,
 }

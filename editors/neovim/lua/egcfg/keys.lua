@@ -3,7 +3,8 @@ local M = {}
 
 local api = vim.api
 
-local saved = {} ---@type table<integer, table<string, table>> by buffer and key: its own mapping before
+-- By buffer and key: the buffer's own mapping before ours.
+local saved = {} ---@type table<integer, table<string, table>>
 
 ---@param plug string
 local function raw(plug)

@@ -19,8 +19,7 @@ local NVIM_0_11 = vim.fn.has("nvim-0.11") == 1
 local timer = assert(vim.uv.new_timer())
 local pending ---@type { client: vim.lsp.Client, request_id: integer }?
 local considered ---@type egcfg.Place? the last place for which a request was scheduled or refused
-local silent = false -- nothing is shown at the place considered: the user dismissed or accepted there
-local notified = {} ---@type table<string, table> suggestions of the last notification, by id
+local silent = false -- the user dismissed or accepted at the place considered: show nothing there
 
 ---@return egcfg.Place
 local function here()
@@ -69,7 +68,7 @@ end
 
 --- Show a suggestion made for the cursor's place.
 ---@param client vim.lsp.Client
----@param suggestion { id: string, text: string, range: lsp.Range, outcome?: string, summary?: string }
+---@param suggestion table as in egcfg/suggestionsChanged
 local function show(client, suggestion)
   local bufnr, range = api.nvim_get_current_buf(), suggestion.range
   local cursor_col = api.nvim_win_get_cursor(0)[2]
@@ -78,11 +77,11 @@ local function show(client, suggestion)
     bufnr = bufnr,
     client_id = client.id,
     id = suggestion.id,
-    text = suggestion.text,
+    text = unix_lines(suggestion.text),
     start = { range.start.line, byte_column(bufnr, range.start, client.offset_encoding) },
     tail = math.max(end_col - cursor_col, 0),
-    outcome = suggestion.outcome,
-    summary = suggestion.summary,
+    outcome = suggestion.outcome or "unverified",
+    summary = suggestion.summary or "",
   })
 end
 
@@ -94,16 +93,14 @@ local function take_answer(client, items)
     ghost.clear()
     return
   end
-  local suggestion = {
-    id = item.command and item.command.arguments[1],
-    text = unix_lines(item.insertText),
+  local id, outcome, summary = unpack(item.command.arguments)
+  show(client, {
+    id = id,
+    text = item.insertText,
     range = item.range,
-  }
-  local known = notified[suggestion.id]
-  if known and known.text == suggestion.text then
-    suggestion.outcome, suggestion.summary = known.outcome, known.summary
-  end
-  show(client, suggestion)
+    outcome = outcome,
+    summary = summary,
+  })
 end
 
 ---@param client vim.lsp.Client
@@ -144,13 +141,16 @@ function M.follow(client, config)
     return
   end
   considered, silent = place, false
-  M.cancel()
   local kept = ghost.advance()
   if not kept and not config.auto_trigger then
+    M.cancel()
     return
   end
+  -- The older request is cancelled only when the newer one is sent, for the server goes on with
+  -- the same text at once.
   timer:start(config.debounce_ms, 0, vim.schedule_wrap(function()
     if is_current(place) then
+      M.cancel()
       ask(client, AUTOMATIC)
     end
   end))
@@ -173,7 +173,10 @@ function M.accept()
   M.quiet()
   local client = vim.lsp.get_client_by_id(accepted.client_id)
   if client then
-    local params = { command = "egcfg.didAccept", arguments = { accepted.id } }
+    local params = {
+      command = "egcfg.didAccept",
+      arguments = { accepted.id, accepted.outcome, accepted.summary },
+    }
     M.call(client, "request", "workspace/executeCommand", params, function(err)
       if err then
         vim.lsp.log.error("egcfg.didAccept", err)
@@ -214,11 +217,6 @@ end
 ---@param client vim.lsp.Client
 ---@param params table
 function M.on_changed(client, params)
-  notified = {}
-  for _, suggestion in ipairs(params.suggestions) do
-    suggestion.text = unix_lines(suggestion.text)
-    notified[suggestion.id] = suggestion
-  end
   if made_for_here(client, params) then
     if silent then
       return
@@ -231,10 +229,11 @@ function M.on_changed(client, params)
   end
   -- Typed through since: an outcome holds only for the very same text.
   local current = ghost.current()
-  local known = current and notified[current.id]
-  if known and known.text == current.text then
-    current.outcome, current.summary = known.outcome, known.summary
-    ghost.advance()
+  for _, suggestion in ipairs(current and params.suggestions or {}) do
+    if suggestion.id == current.id and unix_lines(suggestion.text) == current.text then
+      current.outcome, current.summary = suggestion.outcome, suggestion.summary
+      ghost.advance()
+    end
   end
 end
 

@@ -1,0 +1,142 @@
+"""A pytest-lsp client that knows inline completion and keeps every custom notification."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lsprotocol import types
+from pytest_lsp import LanguageClient
+from pytest_lsp.client import make_test_lsp_client
+
+SCRIPTED = [sys.executable, str(Path(__file__).parent / "scripted_server.py")]
+REAL = [sys.executable, "-m", "egcfg_lsp"]
+
+
+@dataclass(frozen=True)
+class Settled:
+    text: str
+    id: str
+    outcome: str
+    summary: str
+
+
+class Client:
+    """One document of one server, driven by LSP messages only."""
+
+    def __init__(self, lsp: LanguageClient, root: Path) -> None:
+        self.lsp, self.root = lsp, root
+        self.changes: list[Any] = []
+        self.statuses: list[Any] = []
+        self.capabilities: types.ServerCapabilities | None = None
+        self._news = asyncio.Event()
+        self._versions: dict[str, int] = {}
+        for method, kept in (
+            ("egcfg/suggestionsChanged", self.changes),
+            ("egcfg/status", self.statuses),
+        ):
+            lsp.feature(method)(self._keep(kept))
+
+    @property
+    def messages(self) -> list[str]:
+        return [message.message for message in self.lsp.messages]
+
+    async def open(self, path: str, text: str | None = None) -> str:
+        file = self.root / path
+        uri = file.as_uri()
+        source = file.read_bytes().decode() if text is None else text
+        self._versions[uri] = 1
+        item = types.TextDocumentItem(uri=uri, language_id="python", version=1, text=source)
+        self.lsp.text_document_did_open(types.DidOpenTextDocumentParams(text_document=item))
+        return uri
+
+    def change(self, uri: str, text: str) -> None:
+        self._versions[uri] += 1
+        document = types.VersionedTextDocumentIdentifier(uri=uri, version=self._versions[uri])
+        change = types.TextDocumentContentChangeWholeDocument(text=text)
+        params = types.DidChangeTextDocumentParams(text_document=document, content_changes=[change])
+        self.lsp.text_document_did_change(params)
+
+    def ask(self, uri: str, line: int, character: int) -> asyncio.Future[Any]:
+        params = types.InlineCompletionParams(
+            text_document=types.TextDocumentIdentifier(uri=uri),
+            position=types.Position(line=line, character=character),
+            context=types.InlineCompletionContext(
+                trigger_kind=types.InlineCompletionTriggerKind.Automatic
+            ),
+        )
+        return asyncio.ensure_future(self.lsp.text_document_inline_completion_async(params))
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        """Wait until a condition on what arrived holds."""
+        async with asyncio.timeout(seconds):
+            while not condition():
+                self._news.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), 0.2)
+
+    async def settled(self, uri: str, line: int, character: int, seconds: float = 20) -> Any:
+        """Ask, wait until the server rests, ask again: the item then and its outcome and summary."""
+        await self.ask(uri, line, character)
+        await self.until(lambda: self.statuses[-1].state == "ready", seconds)
+        (item,) = (await self.ask(uri, line, character)).items
+        return Settled(item.insert_text, *item.command.arguments)
+
+    def _keep(self, kept: list[Any]) -> Callable[[Any], None]:
+        def keep(params: Any) -> None:
+            kept.append(params)
+            self._news.set()
+
+        return keep
+
+
+@contextlib.asynccontextmanager
+async def running(
+    command: list[str],
+    root: Path,
+    *,
+    script: dict[str, Any] | None = None,
+    options: Any = None,
+    environment: dict[str, str] | None = None,
+) -> AsyncIterator[Client]:
+    """A server process with an initialised session; it is shut down and must end with status 0."""
+    lsp = make_test_lsp_client()
+    client = Client(lsp, root)
+    env = {**os.environ, **(environment or {}), "EGCFG_SCRIPT": json.dumps(script or {})}
+    await lsp.start_io(*command, env=env)
+    server = lsp._server
+    assert server is not None
+    try:
+        client.capabilities = await initialise(client, options)
+        yield client
+        async with asyncio.timeout(20):
+            await lsp.shutdown_async(None)
+            lsp.exit(None)
+            assert await server.wait() == 0
+    finally:
+        if server.returncode is None:
+            server.kill()
+        with contextlib.suppress(asyncio.CancelledError):
+            await lsp.stop()
+
+
+async def initialise(client: Client, options: Any) -> types.ServerCapabilities:
+    folder = types.WorkspaceFolder(uri=client.root.as_uri(), name="project")
+    text_document = types.TextDocumentClientCapabilities(
+        inline_completion=types.InlineCompletionClientCapabilities()
+    )
+    params = types.InitializeParams(
+        capabilities=types.ClientCapabilities(text_document=text_document),
+        root_uri=client.root.as_uri(),
+        workspace_folders=[folder],
+        initialization_options=options,
+    )
+    result = await client.lsp.initialize_session(params)
+    return result.capabilities
