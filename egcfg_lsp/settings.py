@@ -31,7 +31,7 @@ def read_settings(options: object) -> tuple[Settings, list[str]]:
     if not isinstance(options, Mapping):
         return Settings(), [f"initializationOptions must be an object, not {_kind(options)}"]
     settings, problems = Settings(), []
-    names = {_camel(field.name): field.name for field in fields(Settings)}
+    names = {camel_case(field.name): field.name for field in fields(Settings)}
     for key, value in options.items():
         if key not in names:
             problems.append(f"unknown setting {key!r} (known: {', '.join(names)})")
@@ -62,6 +62,6 @@ def _kind(value: object) -> str:
     return f"{value!r:.60}"
 
 
-def _camel(name: str) -> str:
+def camel_case(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(word.capitalize() for word in rest)

@@ -17,7 +17,7 @@ from egcfg_lsp.completion.filters import rejects_cursor, rejects_text, without_o
 from egcfg_lsp.completion.verify import reason_not_to_run, verify
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.model import LanguageModel
-from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests, test_files
+from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests, oracle_files
 from egcfg_lsp.source.target import Target, find_target
 
 MAX_TEST_FILE_BYTES = 1 << 20
@@ -73,7 +73,7 @@ def tests_version(request: Request) -> tuple[tuple[str, int], ...]:
     """Changes when a test file of the module appears, goes or is written."""
     if request.path is None or request.root is None:
         return ()
-    files = (path for path in test_files(request.path, request.root) if path.is_file())
+    files = (path for path in oracle_files(request.path, request.root) if path.is_file())
     return tuple((str(path), path.stat().st_mtime_ns) for path in files)
 
 

@@ -45,4 +45,5 @@ def without_overlap(text: str, after: str) -> str:
 def is_noise(line: str, earlier: list[str]) -> bool:
     """Whether a generated line shows that the model has left the code: a fence, or a third repeat."""
     stripped = line.strip()
-    return stripped.startswith("```") or (bool(stripped) and earlier[-2:] == [line, line])
+    repeats = [other.strip() for other in earlier[-2:]] == [stripped, stripped]
+    return stripped.startswith("```") or (bool(stripped) and repeats)

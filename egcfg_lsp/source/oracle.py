@@ -45,13 +45,13 @@ def find_oracle_tests(
         reason = "doctest of the function"
         found.append(OracleTest(path, target.qualified_name, True, reason, ""))
     found += _tests_naming(target, path, text, "in the same file")
-    for test_path in test_files(path, root):
+    for test_path in oracle_files(path, root):
         if (source := read(test_path)) is not None:
             found += _tests_naming(target, test_path, source, f"names it, in {test_path.name}")
     return tuple(found[:MAX_TESTS])
 
 
-def test_files(path: Path, root: Path) -> list[Path]:
+def oracle_files(path: Path, root: Path) -> list[Path]:
     """Where a module's tests may lie, nearest first: beside it, and in `tests/` of each parent."""
     names = [f"test_{path.stem}.py", f"{path.stem}_test.py"]
     if not path.is_relative_to(root):

@@ -88,16 +88,22 @@ def indent_of(line: str) -> int:
 def _probe_indent(lines: list[str], row: int, column: int) -> str:
     line = lines[row] if row < len(lines) else ""
     if line.strip():
-        return line[: len(line) - len(line.lstrip())]
+        return _leading_white(line)
     if column > 0:
         return line[:column]
     above = lines[row - 1] if row > 0 else ""
     below = next((other for other in lines[row + 1 :] if other.strip()), "")
-    for neighbour in (above, below):
-        white = neighbour[: len(neighbour) - len(neighbour.lstrip())].strip("\n\r")
-        if neighbour.strip() and (white or neighbour.rstrip().endswith(":")):
-            return white + ("    " if neighbour.rstrip().endswith(":") else "")
-    return ""
+    if above.strip():
+        white = _leading_white(above)
+        if above.rstrip().endswith(":"):
+            return white + "    "
+        if white:
+            return white
+    return _leading_white(below)
+
+
+def _leading_white(line: str) -> str:
+    return line[: len(line) - len(line.lstrip(" \t\f"))]
 
 
 def _innermost(root: Node, row: int, column: int) -> Node | None:

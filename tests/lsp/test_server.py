@@ -53,7 +53,11 @@ async def test_asking_again_is_answered_from_the_cache(project: Path) -> None:
             again = await client.ask(uri, *HERE)
         (item,) = again.items
         assert item.insert_text == final.text
-        assert list(item.command.arguments) == [first.items[0].command.arguments[0], "verified", "✓ 3/3"]
+        assert list(item.command.arguments) == [
+            first.items[0].command.arguments[0],
+            "verified",
+            "✓ 3/3",
+        ]
 
 
 async def test_typing_through_keeps_suggestion_and_outcome(project: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import ctypes
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ BATCH_TOKENS = 128
 """Rows of one decode of a prompt: bounds the logits buffer, and on a GPU the wait for a cancel."""
 _ABORTED = 2
 """Return code of `llama_decode` when the abort callback said yes."""
+
+_C_LIBRARY = ctypes.CDLL("msvcrt" if sys.platform == "win32" else None)
 
 _MARKERS = {
     Marker.FIM_PREFIX: llama.llama_vocab_fim_pre,
@@ -55,7 +58,7 @@ class Abort:
         return self._text.value == b"1"
 
     def attach(self, context: Any) -> None:
-        callback = ctypes.cast(ctypes.CDLL(None).atoi, llama.ggml_abort_callback)
+        callback = ctypes.cast(_C_LIBRARY.atoi, llama.ggml_abort_callback)
         llama.llama_set_abort_callback(context, callback, ctypes.addressof(self._text))
 
 

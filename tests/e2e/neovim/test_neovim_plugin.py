@@ -57,6 +57,8 @@ class Session:
         anchor: str = ANCHOR,
         trust: list[str] | None = None,
         script: dict[str, Any] | None = None,
+        await_server: bool = True,
+        insert: bool = True,
         **options: Any,
     ) -> None:
         """Open `source` and put the cursor behind its line `anchor` ends with, in Insert mode."""
@@ -71,7 +73,10 @@ class Session:
         folders = [str(self.folder / folder) for folder in (["."] if trust is None else trust)]
         self.nvim.setup(cmd=command, trust=folders, **options)
         self.nvim.edit(path)
-        self.nvim.wait(self.attached, "the server is attached", 30)
+        if await_server:
+            self.nvim.wait(self.attached, "the server is attached", 30)
+        if not insert:
+            return
         lines_before = anchor.count("\n")
         self.nvim.api.call("cursor", [lines_before + 1, len(anchor.split("\n")[-1].encode()) + 1])
         line = self.nvim.lines()[lines_before]
@@ -151,6 +156,21 @@ def test_draws_the_suggestion_then_its_outcome(session: Session, nvim: Neovim) -
     assert nvim.ghost() == Ghost("return a + b", "✓ 3/3", "EgcfgVerified", (1, 4))
     assert nvim.text() == SOURCE.rstrip("\n")
     nvim.wait(lambda: "return a + b ✓ 3/3" in nvim.screen.text(), "the text on screen")
+
+
+def test_asks_when_the_server_comes_up_in_insert_mode(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, await_server=False)
+    nvim.wait(lambda: nvim.mode() == "i", "Insert mode")
+    assert not session.log("initialize")
+    nvim.wait_for_ghost("return a + b")
+
+
+def test_asks_in_insert_mode_only(session: Session, nvim: Neovim) -> None:
+    session.start(RUNNING, source="\n", anchor="", insert=False, debounce_ms=0)
+    session.settle()
+    assert session.log("inlineCompletion") == []
+    nvim.keys("i")
+    nvim.wait_for_ghost("return a + b")
 
 
 @pytest.mark.parametrize(

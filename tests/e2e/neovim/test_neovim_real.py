@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.editors, pytest.mark.model]
 SECONDS = 120
 
 
+@pytest.mark.usefixtures("default_model")
 def test_suggests_runs_the_tests_and_accepts(tmp_path: Path) -> None:
     examples = tmp_path / "examples"
     shutil.copytree(REPOSITORY / "examples", examples)

@@ -51,11 +51,13 @@ test('an untrusted workspace is completed but not run, until trust is granted', 
 });
 
 test('the settings of a workspace do not choose what is executed', async () => {
-  const canary = path.join(temporaryFolder('canary'), 'executed');
+  const folder = temporaryFolder('canary');
+  const canary = path.join(folder, 'executed');
   const workspaceSettings = { 'egcfg.serverCommand': ['touch', canary], 'egcfg.interpreter': '/bin/false' };
   await withEditor({ checksTrust: false, workspaceSettings }, async () => {
     assert.equal(fs.existsSync(canary), false);
   });
+  fs.rmSync(folder, { recursive: true, force: true });
 });
 
 /** Runs `use` with VS Code on a copy of the examples, the unfinished function opened and the server ready. */

@@ -67,7 +67,8 @@ async def inline_completion(
         background.add(task)
         task.add_done_callback(background.discard)
     suggestion = said[key]
-    accepted = types.Command("egcfg: accepted", "egcfg.didAccept", arguments=[suggestion.id])
+    arguments = [suggestion.id, suggestion.outcome, suggestion.summary]
+    accepted = types.Command("egcfg: accepted", "egcfg.didAccept", arguments=arguments)
     return [
         types.InlineCompletionItem(
             suggestion.text, range=types.Range(position, position), command=accepted
@@ -76,7 +77,7 @@ async def inline_completion(
 
 
 @server.command("egcfg.didAccept")
-def did_accept(_: str) -> None:
+def did_accept(*_: str) -> None:
     server.protocol.notify("egcfg/status", {"state": "ready", "message": "accepted"})
 
 

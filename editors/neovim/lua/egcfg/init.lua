@@ -128,6 +128,10 @@ local function attach(bufnr, client)
       end)
     end
   end
+  -- The user may have begun to type before the server was up: no event is to come for that.
+  if bufnr == api.nvim_get_current_buf() and api.nvim_get_mode().mode:sub(1, 1) == "i" then
+    requests.follow(client, config)
+  end
 end
 
 ---@param bufnr integer

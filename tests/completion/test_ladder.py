@@ -1,0 +1,254 @@
+"""The ladder with a scripted model and sandbox: what is drafted, what is run, what is said of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from egcfg_lsp.completion import Outcome, Request, Update
+from egcfg_lsp.completion.cache import Completion, Completions
+from egcfg_lsp.completion.engine import ladder
+from egcfg_lsp.completion.verify import judge
+from egcfg_lsp.execution import RunResult, Status
+from egcfg_lsp.model import ModelError
+from egcfg_lsp.prompt import Marker
+from egcfg_lsp.settings import Settings
+from tests.support.cursor import at_cursor
+from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
+
+TRUSTED = Settings(trusted=True)
+OPEN = "def add(a, b):\n    |\n"
+
+
+def request_at(marked: str, project: Path, settings: Settings = TRUSTED) -> Request:
+    text, offset = at_cursor(marked)
+    return Request(text, offset, project / "calc.py", project, settings)
+
+
+async def climb(request: Request, model: ScriptedModel, sandbox: ScriptedSandbox) -> list[Update]:
+    return [update async for update in ladder(request, model, sandbox)]
+
+
+@pytest.mark.parametrize(
+    ("marked", "lines", "text"),
+    [
+        (
+            OPEN,
+            ["    x = a\n", "    return x + b\n", "\n", "def g():\n"],
+            "x = a\n    return x + b",
+        ),
+        (OPEN, ["\n", "    return a\n"], "return a"),
+        ("def add(a, b):\n|", ["    return a\n", "x = 1\n"], "    return a"),
+        ("def add(a, b):\n    ret|", ["urn a\n", "\n", "x = 1\n"], "urn a"),
+        ("def add(a, b):\n    |\n    return x\n", ["    x = a\n", "    y = b\n"], "x = a"),
+        ("def add(a, b):\n    return max(|)\n", ["a, b)\n"], "a, b"),
+        ("def add(a, b):\n    '''d'''|\n", ["\n", "    return a\n"], "\n    return a"),
+        ("def add(a, b):\n    |\n    pass\n", ["    return a\n", "    # x\n"], "return a\n    # x"),
+        (OPEN, ["    x = 1\n"] * 9, "x = 1\n    x = 1"),
+        (OPEN, ["    return a\n", "```\n", "    text\n"], "return a"),
+        ("x = 1\n|\n", ["y = 2\n", "z = 3\n"], "y = 2"),
+        (OPEN, ["return a\n"], None),
+        (OPEN, ["class X:\n"], None),
+        (OPEN, [], None),
+        ("def add(a, b):\n    x|y\n", ["never asked\n"], None),
+        ("def add(a, b):\n\t|\n", ["\treturn a\n"], "return a"),
+    ],
+)
+async def test_what_is_suggested(
+    marked: str, lines: list[str], text: str | None, project: Path
+) -> None:
+    model = ScriptedModel(lines_to_say=lines)
+    update = (await climb(request_at(marked, project), model, ScriptedSandbox()))[-1]
+    assert update.done
+    assert [s.text for s in update.suggestions] == ([] if text is None else [text])
+    assert (update.drops == ()) is (text is not None)
+
+
+async def test_lines_are_streamed_under_one_id(project: Path) -> None:
+    model = ScriptedModel(lines_to_say=["    x = a\n", "    return x + b\n"])
+    updates = await climb(request_at(OPEN, project), model, ScriptedSandbox())
+    assert [u.suggestions[0].text for u in updates][:2] == ["x = a", "x = a\n    return x + b"]
+    assert len({u.suggestions[0].id for u in updates}) == 1
+    assert updates[-2].suggestions[0].summary == "running 2 tests…"
+    assert list(updates[-1].timings) == ["first_line", "draft", "run"]
+
+
+async def test_run_sees_the_buffer_with_the_text_as_shown(project: Path) -> None:
+    sandbox = ScriptedSandbox(passes_if("return a + b"))
+    marked = "import os\r\ndef add(a, b):\r\n    |\r\n    pass\r\n"
+    model = ScriptedModel(["    s = a\n", "    return a + b\n"])
+    updates = await climb(request_at(marked, project), model, sandbox)
+    job, control = sandbox.jobs
+    assert (
+        job.text == "import os\r\ndef add(a, b):\r\n    s = a\r\n    return a + b\r\n    pass\r\n"
+    )
+    assert (job.first_line, job.last_line) == (3, 4)
+    assert control.text == marked.replace("|", "")
+    assert [test.name for test in job.tests] == ["test_small", "test_zero"]
+    assert updates[-1].suggestions[0].outcome is Outcome.VERIFIED
+
+
+async def test_buffer_that_does_not_compile_needs_no_control_run(project: Path) -> None:
+    sandbox = ScriptedSandbox()
+    updates = await climb(request_at(OPEN, project), ScriptedModel(), sandbox)
+    assert len(sandbox.jobs) == 1
+    assert updates[-1].suggestions[0].summary == "✓ 1/1"
+
+
+@pytest.mark.parametrize(
+    ("request_change", "summary"),
+    [
+        ({"settings": Settings()}, "⊘ not run: the workspace is not trusted"),
+        ({"path": None}, "⊘ no tests found for this function"),
+        ({"root": None}, "⊘ no tests found for this function"),
+        ({"root": Path("/elsewhere")}, "⊘ no tests found for this function"),
+        (
+            {"text": OPEN.replace("|", "") + "x = (\n"},
+            "⊘ not run: the file does not compile with it",
+        ),
+        (
+            {"settings": replace(TRUSTED, interpreter="/no/python")},
+            "⊘ not run: the interpreter /no/python of the settings does not exist",
+        ),
+    ],
+)
+async def test_what_is_not_run_says_why(
+    request_change: dict[str, object], summary: str, project: Path
+) -> None:
+    sandbox = ScriptedSandbox()
+    request = replace(request_at(OPEN, project), **request_change)  # type: ignore[arg-type]
+    updates = await climb(request, ScriptedModel(), sandbox)
+    assert updates[-1].suggestions[0].summary == summary
+    assert updates[-1].suggestions[0].outcome is Outcome.UNVERIFIED
+    assert sandbox.jobs == []
+
+
+@pytest.mark.parametrize(
+    ("result", "control", "outcome", "summary"),
+    [
+        (RunResult(Status.PASSED, 3, 3), RunResult(Status.FAILED, 2, 3), "verified", "✓ 3/3"),
+        (RunResult(Status.PASSED, 3, 3), RunResult(Status.PASSED, 3, 3), "unverified",
+         "⊘ 3/3 pass, with or without it"),
+        (RunResult(Status.PASSED, 3, 3), RunResult(Status.INCONCLUSIVE, reason="r"), "unverified",
+         "⊘ 3/3 pass; without it: r"),
+        (RunResult(Status.PASSED, 3, 3, missed_lines=(4,)), RunResult(Status.FAILED), "unverified",
+         "⊘ 3/3 pass, but line 4 never ran"),
+        (RunResult(Status.FAILED, 2, 3, "f(1) → 2, want 3"), RunResult(Status.FAILED), "partial",
+         "✗ 2/3 · f(1) → 2, want 3"),
+        (RunResult(Status.FAILED, 0, 3, "boom"), RunResult(Status.FAILED), "fails", "✗ 0/3 · boom"),
+        (RunResult(Status.INCONCLUSIVE, reason="no result within 3 s"), RunResult(Status.FAILED),
+         "unverified", "⊘ no result within 3 s"),
+    ],
+)  # fmt: skip
+def test_judge(result: RunResult, control: RunResult, outcome: str, summary: str) -> None:
+    assert judge(result, control) == (outcome, summary)
+
+
+async def test_tests_are_in_the_prompt_and_placeholders_are_not(project: Path) -> None:
+    model = ScriptedModel()
+    marked = "def add(a, b):\n    |\n    raise NotImplementedError\n\n\nprint(1)\n"
+    await climb(request_at(marked, project), model, ScriptedSandbox())
+    (prompt,) = model.prompts
+    text = "".join(part for part in prompt.parts if not isinstance(part, Marker))
+    assert "assert add(1, 2) == 3" in text
+    assert "NotImplementedError" not in text
+    assert "print(1)" in text
+
+
+async def test_closing_the_ladder_stops_the_model(project: Path) -> None:
+    model = ScriptedModel(["    x = 1\n"] + ["    x += 1\n", "    x += 2\n"] * 50)
+    updates = ladder(request_at(OPEN, project), model, ScriptedSandbox())
+    async for _ in updates:
+        break
+    await updates.aclose()
+    assert model.endings == ["stopped"]
+
+
+class Recorder:
+    def __init__(self, model: ScriptedModel, sandbox: ScriptedSandbox | None = None) -> None:
+        self.updates: list[Update] = []
+        self.done = asyncio.Event()
+        self.completions = Completions(model, sandbox or ScriptedSandbox(), self.keep)
+
+    def keep(self, completion: Completion) -> None:
+        self.updates.append(completion.update)
+        if completion.update.done:
+            self.done.set()
+
+    async def until_done(self) -> None:
+        async with asyncio.timeout(5):
+            await self.done.wait()
+
+
+async def test_cache_answers_again_and_while_typing_through(project: Path) -> None:
+    model = ScriptedModel()
+    recorder = Recorder(model)
+    await recorder.completions.first(request_at(OPEN, project))
+    await recorder.until_done()
+    for marked, rest in (
+        (OPEN, "return a + b"),
+        ("def add(a, b):\n    return|\n", " a + b"),
+        ("def add(a, b):\n    return a +|\n", " b"),
+    ):
+        update = await recorder.completions.first(request_at(marked, project))
+        assert [s.text for s in update.suggestions] == [rest]
+        assert update.suggestions[0].outcome is Outcome.VERIFIED
+    assert len(model.prompts) == 1
+
+
+@pytest.mark.parametrize(
+    "marked",
+    ["def add(a, b):\n    x|\n", "def add(a, b):\n    |\nx = 1\n", "def mul(a, b):\n    |\n",
+     "def add(a, b):\n    return a + b|\n"],
+)  # fmt: skip
+async def test_cache_does_not_answer_for_another_place(marked: str, project: Path) -> None:
+    model = ScriptedModel()
+    recorder = Recorder(model)
+    await recorder.completions.first(request_at(OPEN, project))
+    await recorder.until_done()
+    await recorder.completions.first(request_at(marked, project))
+    assert len(model.prompts) == 2
+
+
+async def test_changed_tests_make_the_cache_stale(project: Path) -> None:
+    model = ScriptedModel()
+    recorder = Recorder(model)
+    await recorder.completions.first(request_at(OPEN, project))
+    await recorder.until_done()
+    (project / "tests" / "calc_test.py").write_text("")
+    await recorder.completions.first(request_at(OPEN, project))
+    assert len(model.prompts) == 2
+
+
+async def test_request_that_fits_joins_the_completion_under_way(project: Path) -> None:
+    model = ScriptedModel(["    x = a\n", "    return x + b\n"], delay_seconds=0.1)
+    recorder = Recorder(model)
+    await recorder.completions.first(request_at(OPEN, project))
+    typed = request_at("def add(a, b):\n    x =|\n", project)
+    recorder.completions.stop_unless_fits(typed)
+    update = await recorder.completions.first(typed)
+    assert update.suggestions[0].text.startswith(" a")
+    await recorder.until_done()
+    assert model.endings == ["complete"]
+
+
+async def test_request_that_does_not_fit_stops_the_completion_under_way(project: Path) -> None:
+    model = ScriptedModel(["    x = a\n", "    return x + b\n"], delay_seconds=0.1)
+    recorder = Recorder(model)
+    await recorder.completions.first(request_at(OPEN, project))
+    await recorder.completions.first(request_at("def add(a, b):\n    y|\n", project))
+    assert model.endings[0] == "stopped"
+
+
+async def test_model_error_is_raised_and_not_cached(project: Path) -> None:
+    model = ScriptedModel(error="no memory")
+    recorder = Recorder(model)
+    for _ in range(2):
+        with pytest.raises(ModelError, match="no memory"):
+            await recorder.completions.first(request_at(OPEN, project))
+    model.error = ""
+    assert (await recorder.completions.first(request_at(OPEN, project))).suggestions
+    assert len(model.prompts) == 3

@@ -1,0 +1,260 @@
+"""The real sandbox with real pytest runs. These tests need user namespaces, which `make test` says."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from egcfg_lsp.execution import Job, RunResult, Status, bubblewrap
+from egcfg_lsp.execution.bubblewrap import Bubblewrap, unsafe_mount
+from egcfg_lsp.execution.interpreter import find_interpreter
+from egcfg_lsp.source.oracle import OracleTest
+
+BODY_LINE = 2
+
+
+def job_for(project: Path, body: str, deadline_seconds: float = 10, **changes: object) -> Job:
+    path = project / "calc.py"
+    test_path = project / "tests" / "test_calc.py"
+    names = ("test_small", "test_zero")
+    job = Job(
+        root=project,
+        interpreter=find_interpreter(project, None, {}),
+        path=path,
+        text="def add(a, b):\n" + "".join(f"    {line}\n" for line in body.split("\n")),
+        tests=tuple(OracleTest(test_path, name, False, "", "") for name in names),
+        first_line=BODY_LINE,
+        last_line=BODY_LINE + body.count("\n"),
+        deadline_seconds=deadline_seconds,
+    )
+    return replace(job, **changes)  # type: ignore[arg-type]
+
+
+async def run(job: Job) -> RunResult:
+    return await Bubblewrap().run(job)
+
+
+async def test_this_machine_has_a_sandbox() -> None:
+    """Without one every test below would be inconclusive: then this one says why."""
+    state = await Bubblewrap().state()
+    assert state.works, state.detail
+
+
+async def test_passing_candidate(project: Path) -> None:
+    assert await run(job_for(project, "return a + b")) == RunResult(Status.PASSED, 2, 2)
+
+
+async def test_failing_candidate_says_what_came_and_what_was_wanted(project: Path) -> None:
+    result = await run(job_for(project, "return a * b"))
+    assert (result.status, result.n_passed, result.n_tests) == (Status.FAILED, 1, 2)
+    assert result.failure == "add(1, 2) → 2, want 3"
+
+
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        ("return total", "NameError: name 'total' is not defined"),
+        ("raise ValueError('no\\nway')", "ValueError: no"),
+        ("import sys\nsys.exit(0)", "SystemExit: 0"),
+        ("assert a == b, 'differ'\nreturn 0", "differ"),
+        ("raise AssertionError", "AssertionError"),
+    ],
+)
+async def test_exceptions_are_failures_with_their_reason(
+    project: Path, body: str, failure: str
+) -> None:
+    result = await run(job_for(project, body))
+    assert result.status is Status.FAILED
+    assert result.failure.startswith(failure)
+
+
+async def test_lines_that_never_ran_are_told(project: Path) -> None:
+    body = "if a > 100:\n    return 0\n# a comment\n\nreturn a + b"
+    result = await run(job_for(project, body))
+    assert (result.status, result.missed_lines) == (Status.PASSED, (BODY_LINE + 1,))
+
+
+async def test_inconclusive_runs_never_pass(project: Path) -> None:
+    for body, reason in (
+        ("while True: pass", "no result within 2 s"),
+        ("import time\ntime.sleep(60)", "no result within 2 s"),
+        ("import os\nos._exit(0)", "the run ended without a result"),
+        ("import os\nos.kill(os.getpid(), 9)", "the run ended without a result"),
+        ("import ctypes\nctypes.string_at(0)", "the run ended without a result"),
+        ("import socket\nsocket.create_connection(('127.0.0.1', 9))\nreturn 3", None),
+        ("open(__file__, 'w')", "the sandbox blocked the test (OSError: [Errno 30]"),
+        ("import os\nos.closerange(0, 256)\nreturn a + b", None),
+    ):
+        result = await run(job_for(project, body, deadline_seconds=2))
+        assert result.status is not Status.PASSED, body
+        if reason is not None:
+            assert result.status is Status.INCONCLUSIVE, body
+            assert result.reason.startswith(reason), body
+
+
+async def test_network_is_blocked(project: Path) -> None:
+    body = "import socket\nsocket.create_connection(('192.0.2.1', 80), 1)"
+    result = await run(job_for(project, body))
+    assert result.status is Status.INCONCLUSIVE
+    assert "blocked" in result.reason
+
+
+async def test_host_is_out_of_reach(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the candidate can see is returned through a failing assertion."""
+    monkeypatch.setenv("EGCFG_SECRET", "s3cret")
+    secret = Path.home() / ".egcfg-test-secret"
+    outside = project.parent / "outside.txt"
+    outside.write_text("x")
+    secret.write_text("s3cret")
+    try:
+        for body in (
+            "import os\nassert 'EGCFG_SECRET' not in os.environ",
+            f"import os\nassert not os.path.exists({str(secret)!r})",
+            f"import os\nassert not os.path.exists({str(outside)!r})",
+            "import os\nassert len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3",
+            "import os\nassert not [n for n in os.listdir('/etc') if n in ('passwd', 'shadow')]",
+            "status = open('/proc/self/status').read()\n"
+            + "assert status.split('CapEff:')[1].split()[0] == '0' * 16",
+            "open('/tmp/note', 'w').write('x')",
+        ):
+            result = await run(job_for(project, f"{body}\nreturn a + b"))
+            assert result.status is Status.PASSED, (body, result)
+    finally:
+        secret.unlink()
+    assert not Path("/tmp/note").exists()
+
+
+async def test_project_is_read_only(project: Path) -> None:
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    for body in (
+        "open('new.txt', 'w')",
+        "import os\nos.remove('pyproject.toml')",
+        "import os\nos.chmod('pyproject.toml', 0)",
+        "import shutil\nshutil.rmtree('tests')",
+    ):
+        assert (await run(job_for(project, body))).status is not Status.PASSED
+    assert {p: p.read_bytes() for p in project.rglob("*") if p.is_file()} == before
+
+
+async def test_deadline_leaves_no_process_behind(project: Path) -> None:
+    body = "import os, time\nfor _ in range(8):\n    if not os.fork():\n        time.sleep(60)\n"
+    started = time.monotonic()
+    await run(job_for(project, body + "while True: pass", deadline_seconds=1))
+    assert time.monotonic() - started < 10
+    assert runs_alive() == []
+
+
+async def test_cancelled_run_leaves_no_process_behind(project: Path) -> None:
+    running = asyncio.create_task(run(job_for(project, "while True: pass", deadline_seconds=60)))
+    await asyncio.sleep(0.5)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert runs_alive() == []
+
+
+def runs_alive() -> list[psutil.Process]:
+    return [p for p in psutil.process_iter(["cmdline"]) if "cold.py" in str(p.info["cmdline"])]
+
+
+async def test_forged_record_is_no_result(project: Path) -> None:
+    body = (
+        "import json, os\n"
+        "record = dict(n_passed=2, n_tests=2, failure='', blocked='', missed_lines=[], nonce='0')\n"
+        "for fd in range(3, 64):\n"
+        "    try:\n"
+        "        os.write(fd, json.dumps(record).encode())\n"
+        "    except OSError:\n"
+        "        pass\n"
+        "os._exit(0)"
+    )
+    result = await run(job_for(project, body))
+    assert result.status is Status.INCONCLUSIVE
+
+
+async def test_flood_of_output_is_bounded(project: Path) -> None:
+    body = "import sys, os\nos.write(2, b'x' * 50_000_000)\nprint('y' * 1_000_000)\nreturn a + b"
+    assert (await run(job_for(project, body))).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({"tests/test_calc.py": "import nothing_like_it\n"}, "No module named 'nothing_like_it'"),
+        ({"tests/test_calc.py": "def test_other(): pass\n"}, "no test was collected"),
+        ({"tests/test_calc.py": "def test_small(:\n"}, "tests/test_calc.py"),
+        (
+            {"tests/test_calc.py": "import pytest\n@pytest.mark.skip\ndef test_small(): pass\n"},
+            "the tests were skipped",
+        ),
+        ({"conftest.py": "raise RuntimeError('broken conftest')\n"}, "pytest ended with an error"),
+    ],
+)
+async def test_tests_that_cannot_run_are_inconclusive(
+    project: Path, files: dict[str, str], reason: str
+) -> None:
+    for name, source in files.items():
+        (project / name).write_text(source)
+    result = await run(job_for(project, "return a + b"))
+    assert result.status is Status.INCONCLUSIVE
+    assert reason in result.reason
+
+
+async def test_kinds_of_tests(project: Path) -> None:
+    """Parametrised, in classes, with fixtures, unittest, and a doctest of the module itself."""
+    (project / "tests" / "test_calc.py").write_text(
+        "import unittest, pytest\nfrom calc import add\n\n"
+        "@pytest.fixture\ndef one():\n    return 1\n\n"
+        "@pytest.mark.parametrize('a', [1, 2, 3])\ndef test_many(a, one):\n    assert add(a, one) == a + 1\n\n"
+        "class TestAdd:\n    def test_in_class(self, tmp_path):\n        assert add(1, 1) == 2\n\n"
+        "class Old(unittest.TestCase):\n    def test_old(self):\n"
+        "        self.assertEqual(add(2, 2), 4)\n"
+        "        with self.subTest('more'):\n            self.assertEqual(add(3, 2), 5)\n\n"
+        "def test_not_chosen():\n    assert False\n"
+    )
+    test_path = project / "tests" / "test_calc.py"
+    names = ("test_many", "TestAdd.test_in_class", "Old.test_old")
+    tests = (
+        OracleTest(project / "calc.py", "add", True, "", ""),
+        *(OracleTest(test_path, name, False, "", "") for name in names),
+    )
+    body = "'''\n>>> add(1, 2)\n3\n'''\nreturn a + b"
+    assert await run(job_for(project, body, tests=tests)) == RunResult(Status.PASSED, 6, 6)
+    body = body.replace("3\n", "4\n")
+    result = await run(job_for(project, body, tests=tests[:1]))
+    assert result.failure == "add(1, 2) → 3, want 4"
+
+
+async def test_file_that_is_not_saved_is_inconclusive(project: Path) -> None:
+    job = job_for(project, "return a + b", path=project / "new.py")
+    assert (await run(job)).reason == "the file is not saved yet"
+
+
+def test_home_is_never_mounted(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = job_for(project, "return a + b")
+    assert unsafe_mount(job) is None
+    monkeypatch.setenv("HOME", str(project / "home"))
+    assert "home folder" in str(unsafe_mount(job))
+
+
+async def test_missing_bubblewrap_says_what_to_do(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap, "find_bubblewrap", lambda: None)
+    result = await run(job_for(project, "return a + b"))
+    assert result.status is Status.INCONCLUSIVE
+    assert "install the package bubblewrap" in result.reason
+
+
+async def test_bubblewrap_that_does_not_work_is_said(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bubblewrap, "find_bubblewrap", lambda: Path("/bin/false"))
+    state = await Bubblewrap().state()
+    assert not state.works
+    assert "does not work here" in state.detail
