@@ -31,7 +31,7 @@ test-editors: $(VENV)/installed-dev
 
 screenshots: $(VENV)/installed-dev
 	$(BIN)/egcfg-lsp models pull
-	$(BIN)/python tests/e2e/neovim/screenshot.py docs/images/neovim.png
+	$(BIN)/python -m tests.e2e.neovim.screenshot docs/images/neovim.png
 	SCREENSHOT_DIR=docs/images tests/e2e/vscode/run.sh
 
 lock: $(VENV)/installed-dev

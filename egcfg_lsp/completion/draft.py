@@ -56,7 +56,10 @@ async def draft_texts(
                 return
             if not draft and not line.text.startswith(typed_indent):
                 return  # it would go on further left than the cursor stands
-            draft += line.text if draft else line.text.removeprefix(typed_indent)
+            if draft:
+                draft += line.text if line.text.strip() else "\n"
+            else:
+                draft = line.text.removeprefix(typed_indent)
             if draft.strip():
                 yield draft.rstrip()
                 if not to_the_end:

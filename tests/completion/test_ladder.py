@@ -41,6 +41,7 @@ async def climb(request: Request, model: ScriptedModel, sandbox: ScriptedSandbox
             "x = a\n    return x + b",
         ),
         (OPEN, ["\n", "    return a\n"], "return a"),
+        (OPEN, ["    x = a\n", "    \n", "    return x\n"], "x = a\n\n    return x"),
         ("def add(a, b):\n|", ["    return a\n", "x = 1\n"], "    return a"),
         ("def add(a, b):\n    ret|", ["urn a\n", "\n", "x = 1\n"], "urn a"),
         ("def add(a, b):\n    |\n    return x\n", ["    x = a\n", "    y = b\n"], "x = a"),

@@ -118,8 +118,7 @@ async def test_host_is_out_of_reach(project: Path, monkeypatch: pytest.MonkeyPat
             f"import os\nassert not os.path.exists({str(outside)!r})",
             "import os\nassert len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3",
             "import os\nassert not [n for n in os.listdir('/etc') if n in ('passwd', 'shadow')]",
-            "status = open('/proc/self/status').read()\n"
-            + "assert status.split('CapEff:')[1].split()[0] == '0' * 16",
+            "s = open('/proc/self/status').read()\nassert s.split('CapEff:')[1].split()[0] == '0' * 16",
             "open('/tmp/note', 'w').write('x')",
         ):
             result = await run(job_for(project, f"{body}\nreturn a + b"))
@@ -210,7 +209,8 @@ async def test_kinds_of_tests(project: Path) -> None:
     (project / "tests" / "test_calc.py").write_text(
         "import unittest, pytest\nfrom calc import add\n\n"
         "@pytest.fixture\ndef one():\n    return 1\n\n"
-        "@pytest.mark.parametrize('a', [1, 2, 3])\ndef test_many(a, one):\n    assert add(a, one) == a + 1\n\n"
+        "@pytest.mark.parametrize('a', [1, 2, 3])\ndef test_many(a, one):\n"
+        "    assert add(a, one) == a + 1\n\n"
         "class TestAdd:\n    def test_in_class(self, tmp_path):\n        assert add(1, 1) == 2\n\n"
         "class Old(unittest.TestCase):\n    def test_old(self):\n"
         "        self.assertEqual(add(2, 2), 4)\n"

@@ -124,7 +124,7 @@ async def running(
         if server.returncode is None:
             server.kill()
         with contextlib.suppress(asyncio.CancelledError):
-            await lsp.stop()
+            await lsp.stop()  # type: ignore[no-untyped-call]
 
 
 async def initialise(client: Client, options: Any) -> types.ServerCapabilities:

@@ -142,8 +142,9 @@ export async function openFile(page, file, line) {
   await page.locator('.quick-input-widget input').fill(`${file}:${line}`);
   await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: path.basename(file) }).first().waitFor();
   await page.keyboard.press('Enter');
-  await page.locator('.view-lines .view-line').first().waitFor();
-  await page.locator(`[id="status.editor.selection"]`, { hasText: `Ln ${line},` }).waitFor();
+  await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
+  await page.locator('.editor-instance .monaco-editor.focused .view-line').first().waitFor();
+  await page.locator('[id="status.editor.selection"]', { hasText: `Ln ${line},` }).waitFor();
   await page.keyboard.press('End');
 }
 
@@ -169,11 +170,12 @@ export function annotation() {
   return contents.filter((content) => content.startsWith('"')).map((content) => content.slice(1, -1)).join('').replaceAll('\u00a0', ' ');
 }
 
-/** Waits until what `read` finds in the page matches `pattern`, and gives it. */
+/** Waits until what `read` finds in the page matches `pattern`, and gives it; a failure leaves failure.png in build/e2e-vscode. */
 export async function waitForText(page, read, pattern, timeout) {
   const condition = `(pattern) => { const text = (${read})(); return pattern.test(text) && { text }; }`;
   const handle = await page.waitForFunction(`(${condition})(${pattern})`, undefined, { timeout, polling: 100 })
     .catch(async (error) => {
+      await page.screenshot({ path: path.join(INSTALLED, 'failure.png') });
       throw new Error(`${read.name}: ${JSON.stringify(await page.evaluate(read))} does not match ${pattern}`, { cause: error });
     });
   return (await handle.jsonValue()).text;
