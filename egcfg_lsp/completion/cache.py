@@ -19,6 +19,8 @@ from egcfg_lsp.model import LanguageModel, ModelError
 
 CAPACITY = 250
 """Completions kept, least recently used go first."""
+MAX_CHARACTERS = 8_000_000
+"""Of the buffers that the kept completions were asked for."""
 
 log = logging.getLogger(__name__)
 
@@ -114,10 +116,17 @@ class Completions:
         self.stop_unless_fits(None)
         completion = self._current = Completion(request, tests)
         self._known[id(completion)] = completion
-        while len(self._known) > CAPACITY:
-            self._known.popitem(last=False)
+        self._forget_oldest()
         completion.task = asyncio.create_task(self._climb(completion))
         return completion
+
+    def _forget_oldest(self) -> None:
+        n_characters = sum(len(known.request.text) for known in self._known.values())
+        while len(self._known) > 1 and (
+            len(self._known) > CAPACITY or n_characters > MAX_CHARACTERS
+        ):
+            _, oldest = self._known.popitem(last=False)
+            n_characters -= len(oldest.request.text)
 
     async def _climb(self, completion: Completion) -> None:
         try:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from egcfg_lsp.completion import Outcome, Request
 from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
-from egcfg_lsp.source.edit import in_line_ends_of, is_executable, splice
+from egcfg_lsp.source.edit import in_line_ends_of, splice
 from egcfg_lsp.source.oracle import OracleTest
 
 Verdict = tuple[Outcome, str]
@@ -34,9 +34,6 @@ async def verify(
         return _inconclusive(reason)
     assert request.path is not None, "tests belong to a file"
     assert request.root is not None, "tests lie below a root"
-    candidate = splice(request.text, request.offset, text)
-    if not is_executable(candidate):
-        return _inconclusive("not run: the file does not compile with it")
     try:
         interpreter = find_interpreter(request.root, request.settings.interpreter)
     except InterpreterError as error:
@@ -46,22 +43,23 @@ async def verify(
         root=request.root,
         interpreter=interpreter,
         path=request.path,
-        text=candidate,
+        text=splice(request.text, request.offset, text),
         tests=tests,
         first_line=first_line,
         last_line=last_line,
         deadline_seconds=request.settings.deadline_seconds,
     )
     result = await sandbox.run(job)
-    if result.status is Status.PASSED and not result.missed_lines and is_executable(request.text):
-        control = await sandbox.run(replace(job, text=request.text))
-    else:
-        control = RunResult(Status.FAILED)  # a buffer that does not compile passes no test
-    return judge(result, control)
+    if result.status is not Status.PASSED or result.missed_lines:
+        return judge(result, RunResult(Status.INCONCLUSIVE))
+    return judge(result, await sandbox.run(replace(job, text=request.text)))
 
 
 def judge(result: RunResult, control: RunResult) -> Verdict:
-    """The outcome of a run, given the run of the same tests on the buffer without the suggestion."""
+    """The outcome of a run, given the run of the same tests on the buffer without the suggestion.
+
+    A buffer that does not compile passes no test.
+    """
     if result.status is Status.INCONCLUSIVE:
         return _inconclusive(result.reason)
     count = f"{result.n_passed}/{result.n_tests}"
@@ -74,7 +72,7 @@ def judge(result: RunResult, control: RunResult) -> Verdict:
         return _inconclusive(f"{count} pass, but line{plural} {lines} never ran")
     if control.status is Status.PASSED:
         return _inconclusive(f"{count} pass, with or without it")
-    if control.status is Status.INCONCLUSIVE and control.reason:
+    if control.status is Status.INCONCLUSIVE and control.compiles:
         return _inconclusive(f"{count} pass; without it: {control.reason}")
     return Outcome.VERIFIED, f"✓ {count}"
 

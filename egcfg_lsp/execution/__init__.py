@@ -49,6 +49,8 @@ class RunResult:
     """Watched lines with code on them that no test executed."""
     reason: str = ""
     """Why the run was inconclusive, one line."""
+    compiles: bool = True
+    """Whether the project's interpreter compiles the text."""
 
 
 @dataclass(frozen=True)

@@ -241,6 +241,9 @@ def _result(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
         return inconclusive("the run wrote something that is no result")
     if error := value.get("error"):
         return inconclusive(str(error))
+    if error := value.get("syntax_error"):
+        reason = f"not run: the file does not compile with it ({error})"
+        return RunResult(Status.INCONCLUSIVE, reason=reason, compiles=False)
     match value:
         case {
             "n_passed": int(n_passed), "n_tests": int(n_tests), "failure": str(failure),

@@ -130,7 +130,8 @@ def _wheel_chunks(source: Wheels) -> Generator[bytes]:
 
 
 def _download_wheel(requirement: str, folder: Path) -> Path:
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    # -P: a `pip.py` in the current folder, which may be an untrusted workspace, is not run.
+    command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-deps"]
     command += ["--only-binary=:all:", "--no-cache-dir", "--disable-pip-version-check"]
     command += ["--dest", str(folder), requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 from egcfg_lsp.source.target import Target, indent_of
 
 
@@ -14,17 +12,6 @@ def splice(text: str, offset: int, insert: str) -> str:
 
 def in_line_ends_of(text: str, insert: str) -> str:
     return insert.replace("\n", "\r\n") if "\r\n" in text else insert
-
-
-def is_executable(text: str) -> bool:
-    """Whether the text compiles, by the server's own Python version."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            compile(text, "<buffer>", "exec", dont_inherit=True)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-    return True
 
 
 def ends_function(line: str, target: Target) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from tree_sitter import Node
 
 from egcfg_lsp.source.lines import split_lines
-from egcfg_lsp.source.parse import name_of, parse, qualified_name, walk
+from egcfg_lsp.source.parse import name_of, parse, qualified_name
 
 _PROBE = "pass"
 _PLACEHOLDER = re.compile(r"\s*(pass|\.\.\.|raise NotImplementedError(\(.*\))?)\s*(#.*)?")
@@ -107,11 +107,15 @@ def _leading_white(line: str) -> str:
 
 
 def _innermost(root: Node, row: int, column: int) -> Node | None:
-    found = None
-    for node in walk(root):
-        if node.type == "function_definition" and _contains(node, row, column):
+    """The innermost function whose span holds the point, its end included."""
+    node, found = root, None
+    while True:
+        inside = [child for child in node.children if _contains(child, row, column)]
+        if not inside:
+            return found
+        node = inside[-1]
+        if node.type == "function_definition":
             found = node
-    return found
 
 
 def _contains(node: Node, row: int, column: int) -> bool:

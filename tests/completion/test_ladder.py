@@ -92,13 +92,6 @@ async def test_run_sees_the_buffer_with_the_text_as_shown(project: Path) -> None
     assert updates[-1].suggestions[0].outcome is Outcome.VERIFIED
 
 
-async def test_buffer_that_does_not_compile_needs_no_control_run(project: Path) -> None:
-    sandbox = ScriptedSandbox()
-    updates = await climb(request_at(OPEN, project), ScriptedModel(), sandbox)
-    assert len(sandbox.jobs) == 1
-    assert updates[-1].suggestions[0].summary == "✓ 1/1"
-
-
 @pytest.mark.parametrize(
     ("request_change", "summary"),
     [
@@ -106,10 +99,6 @@ async def test_buffer_that_does_not_compile_needs_no_control_run(project: Path) 
         ({"path": None}, "⊘ no tests found for this function"),
         ({"root": None}, "⊘ no tests found for this function"),
         ({"root": Path("/elsewhere")}, "⊘ no tests found for this function"),
-        (
-            {"text": OPEN.replace("|", "") + "x = (\n"},
-            "⊘ not run: the file does not compile with it",
-        ),
         (
             {"settings": replace(TRUSTED, interpreter="/no/python")},
             "⊘ not run: the interpreter /no/python of the settings does not exist",
@@ -135,6 +124,8 @@ async def test_what_is_not_run_says_why(
          "⊘ 3/3 pass, with or without it"),
         (RunResult(Status.PASSED, 3, 3), RunResult(Status.INCONCLUSIVE, reason="r"), "unverified",
          "⊘ 3/3 pass; without it: r"),
+        (RunResult(Status.PASSED, 3, 3), RunResult(Status.INCONCLUSIVE, compiles=False), "verified",
+         "✓ 3/3"),
         (RunResult(Status.PASSED, 3, 3, missed_lines=(4,)), RunResult(Status.FAILED), "unverified",
          "⊘ 3/3 pass, but line 4 never ran"),
         (RunResult(Status.FAILED, 2, 3, "f(1) → 2, want 3"), RunResult(Status.FAILED), "partial",
@@ -166,6 +157,13 @@ async def test_closing_the_ladder_stops_the_model(project: Path) -> None:
         break
     await updates.aclose()
     assert model.endings == ["stopped"]
+
+
+async def test_failing_run_needs_no_control(project: Path) -> None:
+    sandbox = ScriptedSandbox(passes_if("never"))
+    updates = await climb(request_at(OPEN, project), ScriptedModel(), sandbox)
+    assert len(sandbox.jobs) == 1
+    assert updates[-1].suggestions[0].outcome is Outcome.FAILS
 
 
 class Recorder:
@@ -242,6 +240,16 @@ async def test_request_that_does_not_fit_stops_the_completion_under_way(project:
     await recorder.completions.first(request_at(OPEN, project))
     await recorder.completions.first(request_at("def add(a, b):\n    y|\n", project))
     assert model.endings[0] == "stopped"
+
+
+async def test_cache_is_bounded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("egcfg_lsp.completion.cache.MAX_CHARACTERS", 3 * len(OPEN))
+    recorder = Recorder(ScriptedModel())
+    for name in "abcdef":
+        recorder.done.clear()
+        await recorder.completions.first(request_at(OPEN.replace("add", f"ad{name}"), project))
+        await recorder.until_done()
+    assert 1 <= len(recorder.completions._known) <= 3
 
 
 async def test_model_error_is_raised_and_not_cached(project: Path) -> None:

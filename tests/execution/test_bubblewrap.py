@@ -79,6 +79,25 @@ async def test_lines_that_never_ran_are_told(project: Path) -> None:
     assert (result.status, result.missed_lines) == (Status.PASSED, (BODY_LINE + 1,))
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def add(a, b):\n    \n", "line"),
+        ("def add(a, b):\n    return (\n", "line 2: '(' was never closed"),
+        ("def add(a, b):\n    print 1\n", "line 2"),
+        ("return 1\n", "line 1: 'return' outside function"),
+        ("x = \x00\n", "null bytes"),
+        ("x = " + "(" * 5000 + "\n", ""),
+    ],
+)
+async def test_what_the_interpreter_does_not_compile(project: Path, text: str, reason: str) -> None:
+    result = await run(job_for(project, "", text=text))
+    assert result.status is Status.INCONCLUSIVE
+    assert not result.compiles
+    assert result.reason.startswith("not run: the file does not compile with it")
+    assert reason in result.reason
+
+
 async def test_inconclusive_runs_never_pass(project: Path) -> None:
     for body, reason in (
         ("while True: pass", "no result within 2 s"),

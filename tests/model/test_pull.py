@@ -219,3 +219,16 @@ def test_model_file_of_names_and_paths(tmp_path: Path, cache: Path) -> None:
 @pytest.mark.model
 def test_default_model_is_the_pinned_file(default_model: Path) -> None:
     assert verify(default_model, entry_named("qwen2.5-coder-0.5b").sha256)
+
+
+@pytest.mark.usefixtures("wheels")
+def test_nothing_of_the_current_folder_is_run(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = tmp_path / "workspace"
+    workspace.mkdir()
+    for name in ("pip", "httpx", "sitecustomize"):
+        (workspace / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    monkeypatch.chdir(workspace)
+    assert pull(entry(WHEELS)).read_bytes() == CONTENT
+    assert not (tmp_path / "ran").exists()

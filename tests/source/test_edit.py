@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from egcfg_lsp.source.edit import ends_function, is_executable, splice
+from egcfg_lsp.source.edit import ends_function, splice
 from egcfg_lsp.source.target import find_target
 
 
@@ -12,24 +12,6 @@ def test_splice_keeps_the_line_ends_of_the_buffer() -> None:
         "def f():\r\n    y = 1\r\n    z = 2\r\nx = 1\r\n"
     )
     assert splice("ab", 1, "X\nY") == "aX\nYb"
-
-
-@pytest.mark.parametrize(
-    ("text", "executable"),
-    [
-        ("x = 1\n", True),
-        ("def f():\n    pass\n", True),
-        ("if a:\n", False),
-        ("print 1\n", False),
-        ("return 1\n", False),
-        ("x = '\\d'\n", True),
-        ("x = (\n", False),
-        ("x = \x00\n", False),
-        ("(" * 5000, False),
-    ],
-)
-def test_is_executable(text: str, executable: bool) -> None:
-    assert is_executable(text) is executable
 
 
 @pytest.mark.parametrize(

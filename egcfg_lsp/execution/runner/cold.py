@@ -50,10 +50,19 @@ def main() -> None:
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
     try:
+        with open(job["path"], "rb") as stream:
+            code = compile(stream.read(), job["path"], "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = getattr(error, "lineno", None)
+        return {
+            "syntax_error": "%s%s"
+            % ("line %d: " % line if line else "", clip(str(getattr(error, "msg", "") or error)))
+        }
+    try:
         import pytest
     except ImportError:
         return {"error": "the interpreter has no pytest (%s)" % sys.executable}
-    session = Session(job)
+    session = Session(job, code_lines(code))
     paths = sorted({test["path"] for test in job["tests"]})
     arguments = [
         "-q",
@@ -78,9 +87,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
 class Session:
     """The pytest plugin: keeps the chosen tests, watches lines, collects verdicts."""
 
-    def __init__(self, job: dict[str, Any]) -> None:
+    def __init__(self, job: dict[str, Any], lines: set[int]) -> None:
         self.job = job
-        self.watch = LineWatch(job["path"], job["first_line"], job["last_line"])
+        watched = set(range(job["first_line"], job["last_line"] + 1))
+        self.watch = LineWatch(job["path"], lines & watched)
         self.verdicts: dict[str, Optional[bool]] = {}
         self.failure = ""
         self.blocked = ""
@@ -159,9 +169,9 @@ class Session:
 class LineWatch:
     """Which of the watched lines ran, by `sys.settrace` on the main thread."""
 
-    def __init__(self, path: str, first: int, last: int) -> None:
+    def __init__(self, path: str, lines: set[int]) -> None:
         self.path = os.path.realpath(path)
-        self.lines = range(first, last + 1)
+        self.lines = lines
         self.hit: set[int] = set()
         self.is_ours: dict[str, bool] = {}
 
@@ -185,9 +195,7 @@ class LineWatch:
         return self.on_line
 
     def missed(self) -> list[int]:
-        with open(self.path, "rb") as stream:
-            code = compile(stream.read(), self.path, "exec", dont_inherit=True)
-        return sorted(line for line in code_lines(code) & set(self.lines) if line not in self.hit)
+        return sorted(self.lines - self.hit)
 
 
 def code_lines(code: CodeType) -> set[int]:
