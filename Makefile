@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 LLAMA_WHEELS := https://abetlen.github.io/llama-cpp-python/whl/$(PREBUILT)
 LLAMA := $(shell sed -n 's/^\(llama-cpp-python==[^ ]*\).*/\1/p' requirements.lock)
 EXAMPLE := examples/shop/pricing.py:8
+# A folder with HumanEval-SingleLineInfilling.jsonl.gz, for `make bench`.
+DATA ?=
 
-.PHONY: demo test lint test-editors screenshots lock clean
+.PHONY: demo test lint bench test-editors screenshots lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/egcfg-lsp models pull
@@ -23,6 +25,10 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+bench: $(VENV)/installed-dev
+	@$(BIN)/egcfg-lsp models pull >&2
+	@$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA))
 
 test-editors: $(VENV)/installed-dev
 	$(BIN)/egcfg-lsp models pull

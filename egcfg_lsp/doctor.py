@@ -46,19 +46,29 @@ async def examine(root: Path, settings: Settings) -> list[Finding]:
 async def _model(settings: Settings) -> Finding:
     try:
         path = model_file(settings.model)
-        model = LlamaModel(path)
+        model = LlamaModel(path, settings)
         try:
             info = await model.info()
         finally:
             await model.close()
     except (ModelNotFoundError, ModelError) as error:
         return Finding("model", State.FAILED, str(error))
-    where = "GPU build" if info.gpu else "CPU build"
-    build = f"llama-cpp-python {version('llama-cpp-python')}, {where}"
-    detail = f"{path.name} ({info.description}), loaded in {info.load_seconds:.1f} s, {build}"
-    if not info.markers:
-        return Finding("model", State.WARNING, f"{detail}; it has no fill-in-the-middle tokens")
-    return Finding("model", State.OK, detail)
+    notes = list(info.notes)
+    if not info.trims:
+        notes.append("it cannot cut what it has read, so a change reads the prompt from its start")
+    detail = (
+        f"{path.name} ({info.description}), loaded in {info.load_seconds:.1f} s, {info.device}, "
+        f"{_mib(info.rss_bytes)} MiB resident ({_mib(info.anonymous_bytes)} MiB anonymous, "
+        f"file {_mib(info.file_bytes)} MiB), context {info.n_context} tokens, "
+        f"prompts for {info.form.family or 'an unknown family'}, "
+        f"llama-cpp-python {version('llama-cpp-python')}"
+    )
+    state = State.WARNING if notes else State.OK
+    return Finding("model", state, "; ".join([detail, *notes]))
+
+
+def _mib(n_bytes: int) -> int:
+    return round(n_bytes / 2**20)
 
 
 async def _sandbox() -> Finding:

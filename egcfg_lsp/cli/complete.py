@@ -35,12 +35,15 @@ def complete(
         bool, typer.Option("--trust", help="Trust the workspace for this run: tests are executed.")
     ] = False,
     model: Annotated[str, typer.Option(help="Catalogue name or .gguf file.")] = DEFAULT_MODEL,
+    gpu_layers: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Layers on the GPU.", show_default="all")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Complete the code at a place, run it against the tests there, and show the outcome."""
     console = Console(highlight=False, soft_wrap=True)
     try:
-        request = read_request(place, Settings(model=model, trusted=trust))
+        request = read_request(place, Settings(model=model, trusted=trust, gpu_layers=gpu_layers))
         show = _nothing if as_json else _Printer(console, request)
         update = asyncio.run(_climb(request, show))
     except (ModelError, ModelNotFoundError, PlaceError) as error:
@@ -135,7 +138,10 @@ def _nothing(_: Update) -> None:
 
 
 async def _climb(request: Request, show: Callable[[Update], None]) -> Update:
-    model, last = LlamaModel(model_file(request.settings.model)), Update(done=True)
+    model, last = (
+        LlamaModel(model_file(request.settings.model), request.settings),
+        Update(done=True),
+    )
     try:
         async with aclosing(ladder(request, model, Bubblewrap())) as updates:
             async for update in updates:

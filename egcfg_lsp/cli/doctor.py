@@ -20,10 +20,13 @@ _MARKS = {State.OK: "[green]✓[/]", State.WARNING: "[yellow]![/]", State.FAILED
 def doctor(
     folder: Annotated[Path, typer.Argument(help="The project.")] = Path(),
     model: Annotated[str, typer.Option(help="Catalogue name or .gguf file.")] = DEFAULT_MODEL,
+    gpu_layers: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Layers on the GPU.", show_default="all")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check model, sandbox and interpreter; exit status 1 if something failed."""
-    findings = asyncio.run(examine(folder.resolve(), Settings(model=model)))
+    findings = asyncio.run(examine(folder.resolve(), Settings(model=model, gpu_layers=gpu_layers)))
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.filters import is_noise
-from egcfg_lsp.model import LanguageModel
+from egcfg_lsp.model import Continuation, LanguageModel, Line, Priority, Stop
 from egcfg_lsp.prompt import infill_prompt
-from egcfg_lsp.source.edit import ends_function
+from egcfg_lsp.prompt.fim import CHAT_FENCE
 from egcfg_lsp.source.lines import split_lines
 from egcfg_lsp.source.oracle import OracleTest
 from egcfg_lsp.source.target import Target
@@ -31,39 +31,46 @@ async def draft_texts(
     to_the_end = target is not None and target.is_open and not rest_of_line.strip()
     if to_the_end and target is not None:
         after = _after_placeholder(after, target)
-    current = before.rpartition("\n")[2]
-    # An indentation token differs with what follows it: the prompt ends before the indentation of
-    # a line that has nothing else yet, and the model writes it again.
-    typed_indent = current if not current.strip() else ""
     info = await model.info()
     prompt = infill_prompt(
-        before.removesuffix(typed_indent),
+        before,
         after,
-        markers=info.markers,
+        form=info.form,
         function_line=target.start_line if target is not None else 0,
         path=request.path,
         tests=_prompt_tests(request, tests),
     )
-    draft = ""
-    async with aclosing(model.lines(prompt, BODY_TOKENS if to_the_end else LINE_TOKENS)) as lines:
-        async for line in lines:
-            if not draft and typed_indent == current and not line.text.strip():
-                continue  # blank lines above the first one
-            whole = line.text if draft else current.removesuffix(typed_indent) + line.text
-            if is_noise(line.text, split_lines(draft)):
+    stop = Stop(
+        max_tokens=BODY_TOKENS if to_the_end else LINE_TOKENS,
+        at_line_end=not to_the_end,
+        min_indent=target.indent + 1 if target is not None else None,
+        suffix_line=_first_line_below(after),
+        strings=(CHAT_FENCE,) if info.form.chat is not None else (),
+    )
+    current = before.rpartition("\n")[2]
+    draft, has_skipped = "", False
+    async with aclosing(model.generate([Continuation(prompt, stop)], Priority.KEYSTROKE)) as events:
+        async for event in events:
+            if not isinstance(event, Line):
+                continue
+            text = event.text
+            if is_noise(text, split_lines(draft)):
                 return
-            if target is not None and ends_function(whole, target):
-                return
-            if not draft and not line.text.startswith(typed_indent):
-                return  # it would go on further left than the cursor stands
-            if draft:
-                draft += line.text if line.text.strip() else "\n"
-            else:
-                draft = line.text.removeprefix(typed_indent)
+            if not draft and not current.strip():
+                if not text.strip():  # blank lines above the first one
+                    has_skipped = True
+                    continue
+                if has_skipped and not text.startswith(current):
+                    return  # it would go on further left than the cursor stands
+                text = text.removeprefix(current) if has_skipped else text
+            draft += text if text.strip() or not draft else "\n"
             if draft.strip():
                 yield draft.rstrip()
-                if not to_the_end:
-                    return
+
+
+def _first_line_below(after: str) -> str:
+    """The first line below the cursor's with text on it."""
+    return next((line for line in after.split("\n")[1:] if line.strip()), "")
 
 
 def _after_placeholder(after: str, target: Target) -> str:

@@ -30,4 +30,4 @@ def make_server(
 
 
 def _llama_model(settings: Settings) -> LanguageModel:
-    return LlamaModel(model_file(settings.model))
+    return LlamaModel(model_file(settings.model), settings)

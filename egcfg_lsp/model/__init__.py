@@ -2,29 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 from typing import Protocol
 
-from egcfg_lsp.prompt import Marker, Prompt
+from egcfg_lsp.prompt import Prompt, PromptForm
 
 
 class ModelError(Exception):
     """The model cannot answer; the message is for people and says what to do where that is known."""
 
 
+class Priority(IntEnum):
+    """Whose tokens are decoded first; a more urgent request interrupts a less urgent one."""
+
+    KEYSTROKE = 0
+    VERIFICATION = 1
+    EXPLORATION = 2
+    IDLE = 3
+
+
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a loaded model is."""
+    """What a loaded model is, and how it was loaded."""
 
     description: str
     """Family, size and quantisation as llama.cpp describes them."""
-    markers: frozenset[Marker]
-    """The control tokens its vocabulary has."""
+    form: PromptForm
+    """How the model wants its prompts."""
     n_context: int
-    """Tokens, prompt and answer together."""
-    gpu: bool
+    """Tokens, prompt and answer together; also the cap of the KV cache, in cells."""
     load_seconds: float
+    device: str = "CPU"
+    """Where it computes, for people."""
+    trims: bool = True
+    """Whether the KV cache can be cut to a prefix; if not, a changed prompt is read from its start."""
+    notes: tuple[str, ...] = ()
+    """What is less than was asked for, and why; for people."""
+    rss_bytes: int = 0
+    """Resident memory of the worker after loading."""
+    anonymous_bytes: int = 0
+    """The part of it that is no mapped file."""
+    file_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a token is chosen: greedily at temperature 0, else from the tempered, truncated distribution."""
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    """The smallest set of most probable tokens with at least this mass is kept."""
+    min_p: float = 0.0
+    """Tokens less probable than this fraction of the most probable one are left out."""
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Stop:
+    """When a continuation ends; the first condition that is met counts."""
+
+    max_tokens: int
+    at_line_end: bool = False
+    """After the first line that is not blank."""
+    min_indent: int | None = None
+    """Before a line that is indented by fewer columns: a block's end, or a function's."""
+    suffix_line: str = ""
+    """Before a line that equals this one, the first below the cursor with text on it."""
+    strings: tuple[str, ...] = ()
+    """Before any of these texts, each without a line end."""
+
+
+class StopReason(StrEnum):
+    END = "end"
+    """The model said so."""
+    BUDGET = "budget"
+    """`max_tokens`; the unfinished line is not part of the answer."""
+    LINE_END = "line end"
+    DEDENT = "dedent"
+    SUFFIX = "suffix"
+    STRING = "string"
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """A request for one continuation of a prompt.
+
+    With a `signal`, a second prompt for the same text, each token is chosen from
+    `log p = log p_prior + γ (log p_signal − log p_prior)`, normalised (classifier-free guidance as
+    in EG-CFG, arXiv 2506.10948): γ = 0 is the prompt alone, γ = 1 the signal alone.
+    """
+
+    prompt: Prompt
+    stop: Stop
+    sampling: Sampling = field(default_factory=Sampling)
+    signal: Prompt | None = None
+    guidance_scale: float = 1.0
+    heal: bool = True
+    """Write the last token of the prompt's last text again, so that it may become a longer one."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +108,31 @@ class Line:
     """Generated text up to and with its line end; only the last one of an answer may lack it."""
 
     text: str
-    n_tokens: int
+    log_probabilities: tuple[float, ...] = ()
+    """Natural logarithms, one for each token that ended in this line.
+
+    Under the distribution before temperature and truncation; for tokens that repeat typed text
+    (token healing), among those that agree with it.
+    """
+    index: int = 0
+    """Which of the requested continuations."""
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A continuation has ended."""
+
+    index: int
+    reason: StopReason
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Prompt tokens of an answer."""
+
+    n_read: int = 0
+    n_reused: int = 0
+    """Found in the KV cache."""
 
 
 class LanguageModel(Protocol):
@@ -40,11 +140,26 @@ class LanguageModel(Protocol):
         """What the model is; loads it if need be. Raises ModelError."""
         ...
 
-    def lines(self, prompt: Prompt, max_tokens: int) -> AsyncGenerator[Line]:
-        """Greedy continuation, line by line; closing the generator stops the decoding.
+    def generate(
+        self, continuations: Sequence[Continuation], priority: Priority
+    ) -> AsyncGenerator[Line | Finished]:
+        """Continuations decoded in one batch; each line as soon as it is complete.
+
+        Closing the generator stops the decoding. Raises ModelError.
+        """
+        ...
+
+    async def score(
+        self, prompt: Prompt, texts: Sequence[str], priority: Priority
+    ) -> list[list[float]]:
+        """For each text the log-probability of each of its tokens behind the prompt.
 
         Raises ModelError.
         """
+        ...
+
+    async def read(self, prompt: Prompt, priority: Priority) -> Usage:
+        """Put a prompt into the KV cache, for a request that is expected. Raises ModelError."""
         ...
 
     async def close(self) -> None: ...

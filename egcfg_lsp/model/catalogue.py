@@ -56,6 +56,10 @@ class CatalogueModel:
     bytes: int
     sha256: str
     licence: str
+    memory_gb: int
+    """Memory that the machine, or its GPU, should have to spare for it."""
+    hardware: str
+    """What it runs well on, in a few words for people."""
     sources: tuple[Source, ...]
 
     @property

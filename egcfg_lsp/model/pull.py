@@ -19,8 +19,8 @@ import httpx
 from filelock import FileLock, Timeout
 
 from egcfg_lsp.model.catalogue import CatalogueModel, HuggingFace, Source, Wheels
+from egcfg_lsp.model.storage import CHUNK_BYTES, lock_of, partial_of
 
-CHUNK_BYTES = 1 << 20
 CONNECT_SECONDS, READ_SECONDS = 5.0, 20.0
 """An unreachable source is given up after this long, per connection and per silent read."""
 
@@ -63,14 +63,8 @@ def pull(
     raise PullError(f"no source gave {entry.file}:\n  " + "\n  ".join(reasons))
 
 
-def verify(path: Path, sha256: str) -> bool:
-    """Whether the file has this SHA-256; reads all of it."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-
-
 def _only_one(path: Path, on_note: Callable[[str], None]) -> FileLock:
-    lock = FileLock(path.with_name(path.name + ".lock"))
+    lock = FileLock(lock_of(path))
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -84,7 +78,7 @@ def _write_verified(
     chunks: Iterator[bytes], entry: CatalogueModel, on_bytes: Callable[[int], None]
 ) -> None:
     """Write, hash and rename; the partial file is removed unless all of it was right."""
-    partial = entry.path.with_name(entry.path.name + ".partial")
+    partial = partial_of(entry.path)
     digest, n_bytes = hashlib.sha256(), 0
     try:
         with partial.open("wb") as stream:

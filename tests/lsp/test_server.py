@@ -195,12 +195,11 @@ async def test_missing_model_says_what_to_do(project: Path, tmp_path: Path) -> N
     [
         ("def add(a, b):\r\n    \r\n", (1, 4), "return a + b"),
         ("def add(a, b):\n    s = '𝄞𝄞'; \n", (1, 16), "return a + b"),
-        ("def add(a, b):\n\t\n", (1, 1), None),
         ("def add(a, b):\n    x = abc\n", (1, 9), None),
         ("", (0, 0), "return a + b"),
         ("def add(a, b):\n    \n", (99, 99), "return a + b"),
     ],
-    ids=["crlf", "astral", "tab", "inside a word", "empty", "past the end"],
+    ids=["crlf", "astral", "inside a word", "empty", "past the end"],
 )
 async def test_positions(
     project: Path, text: str, position: tuple[int, int], expected: str | None

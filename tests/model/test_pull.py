@@ -17,13 +17,11 @@ from egcfg_lsp.model import catalogue as catalogue_module
 from egcfg_lsp.model.catalogue import (
     CatalogueModel,
     HuggingFace,
-    ModelNotFoundError,
     Wheels,
-    catalogue,
     entry_named,
-    model_file,
 )
-from egcfg_lsp.model.pull import PullError, pull, verify
+from egcfg_lsp.model.pull import PullError, pull
+from egcfg_lsp.model.storage import State, verify
 
 CONTENT = bytes(range(256)) * 8192
 HUB = HuggingFace("somebody/some-model", "0" * 40)
@@ -108,7 +106,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def entry(*sources: HuggingFace | Wheels, sha256: str | None = None) -> CatalogueModel:
     digest = sha256 or hashlib.sha256(CONTENT).hexdigest()
-    return CatalogueModel("m", "M", "m.gguf", len(CONTENT), digest, "MIT", sources)
+    return CatalogueModel("m", "M", "m.gguf", len(CONTENT), digest, "MIT", 2, "any", sources)
 
 
 def files_in(folder: Path) -> set[str]:
@@ -196,29 +194,10 @@ def test_two_pulls_at_once_download_once(hub: Hub, cache: Path) -> None:
     assert any("another process" in note for note in notes)
 
 
-def test_catalogue_is_well_formed() -> None:
-    for name, model in catalogue().items():
-        assert name == model.name
-        assert len(model.sha256) == 64
-        assert isinstance(model.sources[0], HuggingFace)
-        assert len(model.sources) > 1
-
-
-def test_model_file_of_names_and_paths(tmp_path: Path, cache: Path) -> None:
-    file = tmp_path / "own.gguf"
-    with pytest.raises(ModelNotFoundError, match="no model file"):
-        model_file(str(file))
-    file.write_bytes(b"GGUF")
-    assert model_file(str(file)) == file
-    with pytest.raises(ModelNotFoundError, match="unknown model 'gpt'"):
-        model_file("gpt")
-    with pytest.raises(ModelNotFoundError, match=r"models pull qwen2\.5-coder-0\.5b"):
-        model_file("qwen2.5-coder-0.5b")
-
-
 @pytest.mark.model
 def test_default_model_is_the_pinned_file(default_model: Path) -> None:
-    assert verify(default_model, entry_named("qwen2.5-coder-0.5b").sha256)
+    assert default_model == entry_named("qwen2.5-coder-0.5b").path
+    assert verify(entry_named("qwen2.5-coder-0.5b")) is State.OK
 
 
 @pytest.mark.usefixtures("wheels")

@@ -1,60 +1,151 @@
-"""The fill-in-the-middle prompt: its shape, its bounds, and that typing leaves most of it alone."""
+"""The prompt for a cursor: each family's exact parts, its bounds, and that typing leaves most alone."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 
-from egcfg_lsp.prompt import Marker, Prompt, infill_prompt
+import pytest
+
+from egcfg_lsp.prompt import (
+    FAMILIES,
+    Control,
+    Marker,
+    Prompt,
+    PromptForm,
+    PromptPart,
+    infill_prompt,
+)
 from egcfg_lsp.prompt.fim import MAX_CHARACTERS, TEST_CHARACTERS, anchor_line
 
-FIM = frozenset(Marker)
+PREFIX, SUFFIX, MIDDLE = Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE
+SEPARATOR = Marker.FILE_SEPARATOR
 HEAD = "import math\n\n\ndef area(r):\n"
+BEFORE, AFTER = HEAD + "    x = 1\n", "\nprint(1)\n"
+TYPED = "def area(r):\n    x = 1\n"
+TESTS = (("test_area.py", "assert area(0) == 0"), ("test_big.py", "y" * TEST_CHARACTERS))
+PATH = PurePath("pkg/area.py")
+CHAT = PromptForm(chat=("<user>", "<assistant>"))
+
+
+def form_of(family: str) -> PromptForm:
+    return PromptForm(family, frozenset(FAMILIES[family].tokens))
+
+
+QWEN = form_of("Qwen2.5-Coder")
+EVERY_FORM = [*map(form_of, FAMILIES), CHAT, PromptForm()]
 
 
 def text_of(prompt: Prompt) -> str:
-    return "".join(f"<{part}>" if isinstance(part, Marker) else part for part in prompt.parts)
+    def text(part: PromptPart) -> str:
+        match part:
+            case Marker():
+                return f"<{part.value}>"
+            case Control(text):
+                return text
+            case str():
+                return part
+
+    return "".join(map(text, prompt.parts))
 
 
-def test_what_was_typed_in_the_function_stands_after_the_middle_marker() -> None:
-    prompt = infill_prompt(HEAD + "    x = 1\n", "\nprint(1)\n", markers=FIM, function_line=3)
-    assert prompt.parts == (
-        Marker.FIM_PREFIX, "import math\n\n\n",
-        Marker.FIM_SUFFIX, "\nprint(1)\n",
-        Marker.FIM_MIDDLE, "def area(r):\n    x = 1\n",
-    )  # fmt: skip
+ONE_FILE = (PREFIX, "import math\n\n\n", SUFFIX, AFTER, MIDDLE, TYPED)
+SUFFIX_FIRST = (SUFFIX, AFTER, PREFIX, "import math\n\n\n" + TYPED)
 
 
-def test_tests_stand_before_the_file_and_are_bounded() -> None:
-    tests = (("test_area.py", "def test_area(): ..."), ("test_big.py", "x" * TEST_CHARACTERS))
+@pytest.mark.parametrize(
+    ("family", "parts"),
+    [
+        ("Qwen2.5-Coder", ONE_FILE),
+        ("StarCoder2", ONE_FILE),
+        ("CodeLlama", ONE_FILE),
+        ("DeepSeek-Coder", ONE_FILE),
+        ("Codestral", SUFFIX_FIRST),
+        ("Granite-Code", ONE_FILE),
+        ("CodeGemma", ONE_FILE),
+    ],
+)
+def test_one_file(family: str, parts: tuple[PromptPart, ...]) -> None:
+    prompt = infill_prompt(BEFORE, AFTER, form=form_of(family), function_line=3, path=PATH)
+    assert prompt.parts == parts
+
+
+COMMENTED = "#test_area.py\nassert area(0) == 0\n\n#area.py\nimport math\n\n\n"
+
+
+@pytest.mark.parametrize(
+    ("family", "parts"),
+    [
+        (
+            "Qwen2.5-Coder",
+            (SEPARATOR, "test_area.py\nassert area(0) == 0\n", SEPARATOR, "area.py\n", *ONE_FILE),
+        ),
+        (
+            "StarCoder2",
+            (
+                SEPARATOR, "test_area.py\nassert area(0) == 0\n", SEPARATOR,
+                PREFIX, "area.py\nimport math\n\n\n", SUFFIX, AFTER, MIDDLE, TYPED,
+            ),
+        ),
+        ("CodeLlama", (PREFIX, COMMENTED, SUFFIX, AFTER, MIDDLE, TYPED)),
+        ("DeepSeek-Coder", (PREFIX, COMMENTED, SUFFIX, AFTER, MIDDLE, TYPED)),
+        ("Codestral", (SUFFIX, AFTER, PREFIX, COMMENTED + TYPED)),
+        ("Granite-Code", (PREFIX, COMMENTED, SUFFIX, AFTER, MIDDLE, TYPED)),
+        ("CodeGemma", ("assert area(0) == 0\n", SEPARATOR, *ONE_FILE)),
+    ],
+)  # fmt: skip
+def test_several_files(family: str, parts: tuple[PromptPart, ...]) -> None:
     prompt = infill_prompt(
-        HEAD, "", markers=FIM, function_line=3, path=PurePath("pkg/area.py"), tests=tests
+        BEFORE, AFTER, form=form_of(family), function_line=3, path=PATH, tests=TESTS
     )
-    text = text_of(prompt)
-    assert text.startswith(
-        "<file_separator>test_area.py\ndef test_area(): ...\n<file_separator>area.py\n<fim_prefix>"
+    assert prompt.parts == parts
+
+
+def test_without_a_separator_in_the_vocabulary_no_files_are_put_before() -> None:
+    form = PromptForm("Qwen2.5-Coder", frozenset({PREFIX, SUFFIX, MIDDLE}))
+    prompt = infill_prompt(BEFORE, AFTER, form=form, function_line=3, path=PATH, tests=TESTS)
+    assert prompt.parts == ONE_FILE
+
+
+def test_chat_has_begun_the_answer_with_what_was_typed() -> None:
+    prompt = infill_prompt(BEFORE, AFTER, form=CHAT, function_line=3, path=PATH, tests=TESTS)
+    before, question, after, answer = prompt.parts
+    assert (before, after) == (Control("<user>"), Control("<assistant>"))
+    assert isinstance(question, str)
+    assert question.startswith("test_area.py:\n```python\nassert area(0) == 0\n```\n\narea.py:\n")
+    assert "```python\nimport math\n\n\n# …the missing code…\n\nprint(1)\n\n```" in question
+    assert answer == "```python\n" + TYPED
+
+
+def test_without_anything_the_prompt_is_a_plain_continuation() -> None:
+    for form in (PromptForm(), PromptForm("Qwen2.5-Coder", frozenset({PREFIX, SUFFIX}))):
+        assert infill_prompt(BEFORE, AFTER, form=form, function_line=3).parts == (BEFORE,)
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_control_tokens_in_the_source_stay_text(form: PromptForm) -> None:
+    spellings = [text for family in FAMILIES.values() for t in family.tokens.values() for text in t]
+    source = "".join(f"x = {text!r}\n" for text in [*spellings, "<|im_end|>", "<user>"])
+    clean, dirty = (
+        infill_prompt(before, before, form=form, function_line=0, tests=(("t.py", before),))
+        for before in ("\n" * source.count("\n"), source)
     )
-    assert "xxx" not in text
+    assert [type(part) for part in dirty.parts] == [type(part) for part in clean.parts]
+    controls = (Marker, Control)
+    assert [part for part in dirty.parts if isinstance(part, controls)] == [
+        part for part in clean.parts if isinstance(part, controls)
+    ]
 
 
-def test_control_tokens_in_the_source_stay_text() -> None:
-    prompt = infill_prompt("x = '<|fim_middle|>'\n", "", markers=FIM, function_line=0)
-    assert [part for part in prompt.parts if isinstance(part, Marker)] == [
-        Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE,
-    ]  # fmt: skip
-
-
-def test_without_markers_the_prompt_is_a_plain_continuation() -> None:
-    prompt = infill_prompt(HEAD, "after", markers=frozenset(), function_line=3)
-    assert prompt.parts == (HEAD,)
-
-
-def test_typing_a_line_only_appends_to_the_prompt() -> None:
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_typing_a_line_only_appends_to_the_prompt(form: PromptForm) -> None:
     before = HEAD + "".join(f"    x{i} = {i}\n" for i in range(40))
-    old = infill_prompt(before, "\n", markers=FIM, function_line=3)
+    old = infill_prompt(before, "\n", form=form, function_line=3, path=PATH, tests=TESTS)
     for typed in ("    y", "    y = 1", "    y = 1\n"):
-        new = infill_prompt(before + typed, "\n", markers=FIM, function_line=3)
+        new = infill_prompt(
+            before + typed, "\n", form=form, function_line=3, path=PATH, tests=TESTS
+        )
         assert new.parts[:-1] == old.parts[:-1]
-        assert str(new.parts[-1]).startswith(str(old.parts[-1]))
+        assert new.parts[-1] == f"{old.parts[-1]}{typed}"
 
 
 def test_anchor_moves_in_steps() -> None:
@@ -64,7 +155,8 @@ def test_anchor_moves_in_steps() -> None:
     assert all(4 <= 10 + i - anchor < 12 for i, anchor in enumerate(anchors) if i >= 4)
 
 
-def test_a_huge_file_gives_a_bounded_prompt() -> None:
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_a_huge_file_gives_a_bounded_prompt(form: PromptForm) -> None:
     line = "x" * 500 + "\n"
-    prompt = infill_prompt(line * 10_000, line * 10_000, markers=FIM, function_line=0)
-    assert len(text_of(prompt)) < 3 * MAX_CHARACTERS + 100
+    prompt = infill_prompt(line * 10_000, line * 10_000, form=form, function_line=0)
+    assert len(text_of(prompt)) < 3 * MAX_CHARACTERS + 400

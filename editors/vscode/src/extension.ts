@@ -13,7 +13,11 @@ const STATUS_ICONS: Record<Status['state'], string> = {
   error: '$(error)',
 };
 
-const SETTINGS = ['serverCommand', 'model', 'interpreter', 'deadlineSeconds'];
+/** Settings of the server, handed on as they are. */
+const OPTIONS = [
+  'model', 'interpreter', 'deadlineSeconds', 'gpuLayers', 'contextTokens', 'threads', 'flashAttention', 'kvCacheType',
+];
+const SETTINGS = ['serverCommand', ...OPTIONS];
 
 /** The client of the running server, the settings it was started with, and what ends with it. */
 let session: { client: Client; settings: string; parts: vscode.Disposable } | undefined;
@@ -105,7 +109,7 @@ async function explainStartError(client: Client, command: string): Promise<void>
 }
 
 function initializationOptions(): Record<string, unknown> {
-  const options = ['model', 'interpreter', 'deadlineSeconds'].map((name) => [name, userSetting(name)]);
+  const options = OPTIONS.map((name) => [name, userSetting(name)]);
   return {
     trusted: vscode.workspace.isTrusted,
     ...Object.fromEntries(options.filter(([, value]) => value !== undefined && value !== '')),

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from cattrs.preconf.json import make_converter
 from cattrs.strategies import configure_tagged_union
 
-from egcfg_lsp.model import ModelInfo
-from egcfg_lsp.prompt import Marker, PromptPart
+from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Usage
+from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
+from egcfg_lsp.settings import ModelOptions
 
 HEADER_BYTES = 4
 
@@ -19,8 +20,23 @@ HEADER_BYTES = 4
 @dataclass(frozen=True)
 class Generate:
     request: int
-    parts: tuple[PromptPart, ...]
-    max_tokens: int
+    priority: Priority
+    continuations: tuple[Continuation, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    request: int
+    priority: Priority
+    prompt: Prompt
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Read:
+    request: int
+    priority: Priority
+    prompt: Prompt
 
 
 @dataclass(frozen=True)
@@ -41,41 +57,63 @@ class LoadFailed:
 @dataclass(frozen=True)
 class GeneratedLine:
     request: int
-    text: str
-    n_tokens: int
+    line: Line
+
+
+@dataclass(frozen=True)
+class GeneratedEnd:
+    request: int
+    finished: Finished
+
+
+@dataclass(frozen=True)
+class Scored:
+    request: int
+    log_probabilities: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True)
+class Working:
+    """A sign of life, once a second while there is work."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The answer is complete, was cancelled, or failed (`error` is then not empty)."""
+    """A request is carried out, or failed (`error` is then not empty)."""
 
     request: int
-    n_read: int
-    """Prompt tokens read."""
-    n_reused: int
-    """Prompt tokens found in the KV cache."""
+    usage: Usage
     error: str = ""
 
 
-ToWorker = Generate | Cancel
-FromWorker = Loaded | LoadFailed | GeneratedLine | Ended
+WorkRequest = Generate | Score | Read
+ToWorker = Generate | Score | Read | Cancel
+FromWorker = Loaded | LoadFailed | GeneratedLine | GeneratedEnd | Scored | Working | Ended
 
 _converter = make_converter()
-_converter.register_unstructure_hook_func(
-    lambda cls: cls == PromptPart,
-    lambda part: {"marker": part.value} if isinstance(part, Marker) else part,
-)
-_converter.register_structure_hook_func(
-    lambda cls: cls == PromptPart,
-    lambda part, _: Marker(part["marker"]) if isinstance(part, dict) else str(part),
-)
+
+
+def _to_json(part: PromptPart) -> object:
+    if isinstance(part, Marker):
+        return {"marker": part.value}
+    return {"control": part.text} if isinstance(part, Control) else part
+
+
+def _from_json(part: object, _: object) -> PromptPart:
+    if not isinstance(part, dict):
+        return str(part)
+    return Marker(part["marker"]) if "marker" in part else Control(part["control"])
+
+
+_converter.register_unstructure_hook_func(lambda cls: cls == PromptPart, _to_json)
+_converter.register_structure_hook_func(lambda cls: cls == PromptPart, _from_json)
 configure_tagged_union(ToWorker, _converter)
 configure_tagged_union(FromWorker, _converter)
 
 
 def encode(message: ToWorker | FromWorker) -> bytes:
     """One frame."""
-    union = ToWorker if isinstance(message, Generate | Cancel) else FromWorker
+    union = ToWorker if isinstance(message, ToWorker) else FromWorker
     body = _converter.dumps(message, unstructure_as=union).encode()
     return len(body).to_bytes(HEADER_BYTES, "big") + body
 
@@ -86,3 +124,12 @@ def decode_to_worker(body: bytes) -> ToWorker:
 
 def decode_from_worker(body: bytes) -> FromWorker:
     return _converter.loads(body, FromWorker)  # type: ignore[arg-type]
+
+
+def encode_options(options: ModelOptions) -> str:
+    """The options a worker is started with, as one argument."""
+    return _converter.dumps(options, unstructure_as=ModelOptions)
+
+
+def decode_options(text: str) -> ModelOptions:
+    return _converter.loads(text, ModelOptions)

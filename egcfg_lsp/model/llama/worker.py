@@ -1,4 +1,4 @@
-"""The model worker: `python -m egcfg_lsp.model.llama.worker MODEL.gguf`.
+"""The model worker: `python -m egcfg_lsp.model.llama.worker MODEL.gguf OPTIONS`.
 
 Reads frames on its standard input and writes frames to what was its standard output; file descriptor
 1 itself leads to stderr, so that no print of a library corrupts the stream. Ends when its standard
@@ -9,105 +9,94 @@ from __future__ import annotations
 
 import ctypes
 import os
-import queue
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import BinaryIO
 
 import llama_cpp.llama_cpp as llama
 
-from egcfg_lsp.model import ModelError
-from egcfg_lsp.model.llama.engine import LlamaEngine, Usage
+from egcfg_lsp.model import Line, ModelError
+from egcfg_lsp.model.llama.engine import Job, LlamaEngine, Scoring
 from egcfg_lsp.model.llama.messages import (
     HEADER_BYTES,
     Cancel,
     Ended,
     FromWorker,
     Generate,
+    GeneratedEnd,
     GeneratedLine,
     Loaded,
     LoadFailed,
+    Score,
+    Scored,
+    Working,
+    WorkRequest,
+    decode_options,
     decode_to_worker,
     encode,
 )
+from egcfg_lsp.model.llama.scheduler import Scheduler, usage_of
+
+LIFE_SIGN_SECONDS = 1.0
 
 
 def main() -> None:
     incoming, outgoing = _private_streams()
     _silence_llama()
     try:
-        engine = LlamaEngine(Path(sys.argv[1]), n_threads=physical_cores())
+        engine = LlamaEngine(Path(sys.argv[1]), decode_options(sys.argv[2]))
     except ModelError as error:
         _send(outgoing, LoadFailed(str(error)))
         return
+    scheduler = Scheduler(lambda request: _job(engine, request), engine.abort)
+    threading.Thread(target=_receive, args=(incoming, scheduler), daemon=True).start()
     _send(outgoing, Loaded(engine.info))
-    inbox = Inbox(engine)
-    threading.Thread(target=inbox.receive, args=(incoming,), daemon=True).start()
-    while True:
-        _answer(engine, inbox.next_request(), outgoing)
+    _work(scheduler, outgoing)
 
 
-class Inbox:
-    """Requests in order, and which of them were cancelled; shared with the receiving thread."""
-
-    def __init__(self, engine: LlamaEngine) -> None:
-        self._engine = engine
-        self._waiting: queue.SimpleQueue[Generate] = queue.SimpleQueue()
-        self._lock = threading.Lock()
-        self._cancelled: set[int] = set()
-        self._current = 0
-
-    def receive(self, incoming: BinaryIO) -> None:
-        """Runs until the parent closes the stream; then the process ends, whatever it is doing."""
-        status = 1
-        try:
-            while header := incoming.read(HEADER_BYTES):
-                message = decode_to_worker(incoming.read(int.from_bytes(header, "big")))
-                if isinstance(message, Generate):
-                    self._waiting.put(message)
-                else:
-                    self._cancel(message)
-            status = 0
-        finally:
-            os._exit(status)
-
-    def next_request(self) -> Generate:
-        request = self._waiting.get()
-        with self._lock:
-            self._current = request.request
-            self._engine.abort.clear()
-            if request.request in self._cancelled:
-                self._engine.abort.set()
-            self._cancelled = {id_ for id_ in self._cancelled if id_ > request.request}
-        return request
-
-    def _cancel(self, message: Cancel) -> None:
-        with self._lock:
-            if message.request == self._current:
-                self._engine.abort.set()
-            elif message.request > self._current:
-                self._cancelled.add(message.request)
-
-
-def _answer(engine: LlamaEngine, request: Generate, outgoing: BinaryIO) -> None:
-    usage, error = Usage(), ""
+def _receive(incoming: BinaryIO, scheduler: Scheduler) -> None:
+    """Runs until the parent closes the stream; then the process ends, whatever it is doing."""
+    status = 1
     try:
-        for line in engine.lines(request.parts, request.max_tokens, usage):
-            _send(outgoing, GeneratedLine(request.request, line.text, line.n_tokens))
-    except ModelError as problem:
-        error = str(problem)
-    _send(outgoing, Ended(request.request, usage.n_read, usage.n_reused, error))
+        while header := incoming.read(HEADER_BYTES):
+            message = decode_to_worker(incoming.read(int.from_bytes(header, "big")))
+            if isinstance(message, Cancel):
+                scheduler.cancel(message.request)
+            else:
+                scheduler.add(message)
+        status = 0
+    finally:
+        os._exit(status)
 
 
-def physical_cores() -> int:
-    """Cores this process may use, hyper-threads counted once; at least 1."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    siblings = {
-        path.read_text()
-        for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/topology/core_cpus_list")
-    }
-    return max(1, min(usable or 1, len(siblings) or usable or 1))
+def _job(engine: LlamaEngine, request: WorkRequest) -> Job:
+    if isinstance(request, Generate):
+        return engine.generate(request.continuations)
+    if isinstance(request, Score):
+        return engine.score(request.prompt, request.texts)
+    return engine.read(request.prompt)
+
+
+def _work(scheduler: Scheduler, outgoing: BinaryIO) -> None:
+    said = time.monotonic()
+    for request, job, events, error in scheduler.steps():
+        id_ = request.request
+        messages: list[FromWorker] = [
+            GeneratedLine(id_, event) if isinstance(event, Line) else GeneratedEnd(id_, event)
+            for event in events
+        ]
+        if job is not None and job.is_done and isinstance(job, Scoring):
+            messages.append(Scored(id_, tuple(map(tuple, job.log_probabilities))))
+        if error or (job is not None and job.is_done):
+            messages.append(Ended(id_, usage_of(job), error))
+        now = time.monotonic()
+        if not messages and now - said >= LIFE_SIGN_SECONDS:
+            messages.append(Working())
+        if messages:
+            said = now
+            _send(outgoing, *messages)
 
 
 def _private_streams() -> tuple[BinaryIO, BinaryIO]:
@@ -128,8 +117,9 @@ def _silence_llama() -> None:
     llama.llama_log_set(_drop_log, ctypes.c_void_p(0))
 
 
-def _send(outgoing: BinaryIO, message: FromWorker) -> None:
-    outgoing.write(encode(message))
+def _send(outgoing: BinaryIO, *messages: FromWorker) -> None:
+    for message in messages:
+        outgoing.write(encode(message))
     outgoing.flush()
 
 

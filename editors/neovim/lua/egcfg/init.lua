@@ -17,6 +17,11 @@ local defaults = {
   model = nil, ---@type string? a name of the catalogue or a .gguf file
   interpreter = nil, ---@type string? the Python that runs the tests
   deadline_seconds = nil, ---@type number? for one test run
+  gpu_layers = nil, ---@type integer? on the GPU; nil: as many as fit
+  context_tokens = nil, ---@type integer?
+  threads = nil, ---@type integer? nil: one a physical core
+  flash_attention = nil, ---@type boolean?
+  kv_cache_type = nil, ---@type "f16"|"q8_0"|"q4_0"?
   trust = {}, ---@type string[] folders whose tests may be run, with all below them
   keymaps = { accept = "<Tab>", dismiss = "<C-]>" }, -- false leaves a key alone
   auto_trigger = true,
@@ -97,6 +102,11 @@ local function start(bufnr)
       model = config.model,
       interpreter = config.interpreter,
       deadlineSeconds = config.deadline_seconds,
+      gpuLayers = config.gpu_layers,
+      contextTokens = config.context_tokens,
+      threads = config.threads,
+      flashAttention = config.flash_attention,
+      kvCacheType = config.kv_cache_type,
       trusted = is_trusted(root),
     },
   }, { bufnr = bufnr })

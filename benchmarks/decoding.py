@@ -1,0 +1,240 @@
+"""Figures of the decode loop: against bare llama.cpp, in a batch, in a full cache, interrupted."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import llama_cpp.llama_cpp as llama
+
+from benchmarks.bare import BareLoop
+from benchmarks.figures import Figure, Figures, Setup, median, percentile
+from egcfg_lsp.model import Continuation, Finished, Sampling, Stop
+from egcfg_lsp.model.llama.engine import Generation, Job, LlamaEngine, drive
+from egcfg_lsp.model.llama.hardware import plans
+from egcfg_lsp.prompt import Prompt
+
+COUNTING = Prompt(("# The numbers from one to a thousand, one a line:\n1\n2\n3\n",))
+"""Decoded greedily, a text without an end."""
+STORY = Prompt(("# A long list of test cases, one assertion a line.\nassert add(1, 2) == 3\n",))
+"""Sampled, one that hardly ever ends."""
+BLOCK_TOKENS = 8
+"""Tokens that one side decodes before it is the other's turn."""
+FOREIGN_TOKENS, FOREIGN_PROMPT_TOKENS = 6000, 1000
+BATCH = 8
+BATCH_LINE_TOKENS = 32
+
+
+def decode_ratio(setup: Setup) -> Figures:
+    """Greedy tokens a second, ours over a bare loop's."""
+    with opened(setup) as engine, closing(_bare(setup, engine)) as bare:
+        ours = Endless(engine)
+        ours.step()
+        bare.read(engine.tokenize(COUNTING, 1))
+        for _ in range(BLOCK_TOKENS):
+            ours.step()
+            bare.step()
+        ours_ms: list[float] = []
+        bare_ms: list[float] = []
+        for i in range(setup.rounds(40)):
+            for is_ours in (True, False) if i % 2 else (False, True):
+                started = time.perf_counter()
+                for _ in range(BLOCK_TOKENS):
+                    (ours if is_ours else bare).step()
+                elapsed_ms = (time.perf_counter() - started) * 1000 / BLOCK_TOKENS
+                (ours_ms if is_ours else bare_ms).append(elapsed_ms)
+    ratios = [b / o for o, b in zip(ours_ms, bare_ms, strict=True)]
+    details = {"tokens_a_block": BLOCK_TOKENS}
+    return {
+        "decode_ratio": median(ratios, "ratio", at_least=0.97, details=details),
+        "decode_tokens_per_second": median([1000 / ms for ms in ours_ms], "tokens/s"),
+        "bare_tokens_per_second": median([1000 / ms for ms in bare_ms], "tokens/s"),
+    }
+
+
+def batch_ratio(setup: Setup) -> Figures:
+    """Time of a batch of 8 sampled continuations over that of the same 8 one after the other."""
+    stop = Stop(BATCH_LINE_TOKENS)
+    continuations = [
+        Continuation(STORY, stop, Sampling(0.8, top_p=0.95, seed=setup.seed + i), heal=False)
+        for i in range(BATCH)
+    ]
+    with opened(setup) as engine:
+        _run(engine.read(STORY))
+        ratios, n_tokens = [], []
+        for _ in range(setup.rounds(5)):
+            batch_ms, n_batch = _ms_and_tokens(engine.generate(continuations))
+            single = [_ms_and_tokens(engine.generate([one])) for one in continuations]
+            n_single = sum(n for _, n in single)
+            ratios.append((batch_ms / n_batch) / (sum(ms for ms, _ in single) / n_single))
+            n_tokens += [n_batch, n_single]
+    details = {"tokens": [min(n_tokens), max(n_tokens)], "temperature": 0.8, "seed": setup.seed}
+    return {"batch8_ratio": median(ratios, "ratio", at_most=0.6, details=details)}
+
+
+def decode_fill_ratio(setup: Setup) -> Figures:
+    """Time of a decode step beside some 6,000 cells of other prompts over one in an empty cache."""
+    with opened(setup) as filled, opened(setup) as empty:
+        n_foreign = min(FOREIGN_TOKENS, filled.info.n_context * 3 // 4)
+        seed = 0
+        while filled.kv.n_used < n_foreign - FOREIGN_PROMPT_TOKENS // 2:
+            _run(filled.read(random_prompt(seed, FOREIGN_PROMPT_TOKENS)))
+            seed += 1
+        n_foreign = filled.kv.n_used
+        jobs = [Endless(filled), Endless(empty)]
+        for job in jobs:
+            job.step()
+        ratios = []
+        for i in range(setup.rounds(40)):
+            ms = [0.0, 0.0]
+            for side in (0, 1) if i % 2 else (1, 0):
+                ms[side] = _ms_of_steps(jobs[side], BLOCK_TOKENS)
+            ratios.append(ms[0] / ms[1])
+    return {"decode_fill_ratio": median(ratios, "ratio", details={"foreign_cells": n_foreign})}
+
+
+def cancelling(setup: Setup) -> Figures:
+    """From the abort flag to the return of the interrupted step, at random moments."""
+    chance = random.Random(setup.seed)
+    with opened(setup) as engine:
+        started = time.perf_counter()
+        _run(engine.read(random_prompt(-1, 400)))
+        reading_seconds = time.perf_counter() - started
+        steady = Endless(engine)
+        steady.step()
+        step_ms = [_ms_of_steps(steady, 1) for _ in range(BLOCK_TOKENS)][1:]
+        reading_ms, decoding_ms = [], []
+        for i in range(setup.rounds(60, 3)):
+            delay = chance.uniform(0, 0.9 * reading_seconds)
+            reading_ms.append(_cancelled_after(engine, engine.read(random_prompt(i, 400)), delay))
+            step_ms += [_ms_of_steps(steady, 1) for _ in range(3)]
+            batch = engine.generate(
+                [
+                    Continuation(STORY, Stop(512), Sampling(0.8, seed=100 * i + j), heal=False)
+                    for j in range(BATCH)
+                ]
+            )
+            decoding_ms.append(_cancelled_after(engine, batch, chance.uniform(0.02, 0.5)))
+            step_ms += [_ms_of_steps(steady, 1) for _ in range(3)]
+    step = median(step_ms, "ms")
+    waits = [ms for ms in (*reading_ms, *decoding_ms) if ms is not None]
+    if not waits or step.value is None:
+        missing = Figure(None, "ms", note="every job ended before it was cancelled")
+        return {"cancel_ms_p95": missing, "decode_step_ms": step}
+    p95 = percentile(waits, 95)
+    details = {
+        "median": round(percentile(waits, 50), 2),
+        "reading_p95": round(percentile([ms for ms in reading_ms if ms is not None] or [0], 95), 2),
+        "decoding_p95": round(
+            percentile([ms for ms in decoding_ms if ms is not None] or [0], 95), 2
+        ),
+        "seed": setup.seed,
+    }
+    return {
+        "cancel_ms_p95": Figure(
+            p95, "ms", low=min(waits), high=max(waits), n=len(waits), details=details
+        ),
+        "decode_step_ms": step,
+        "cancel_steps_p95": Figure(p95 / step.value, "decode steps", at_most=1.2, n=len(waits)),
+    }
+
+
+def reading_speed(setup: Setup) -> Figures:
+    """Tokens a second of a prompt that is not in the cache."""
+    speeds = []
+    with opened(setup) as engine:
+        for i in range(setup.rounds(3)):
+            job = engine.read(random_prompt(i, 900))
+            started = time.perf_counter()
+            _run(job)
+            speeds.append(job.usage.n_read / (time.perf_counter() - started))
+    return {"prompt_tokens_per_second": median(speeds, "tokens/s")}
+
+
+@contextmanager
+def opened(setup: Setup) -> Iterator[LlamaEngine]:
+    """An engine in this process, with nothing in its cache."""
+    with closing(LlamaEngine(setup.model, setup.options)) as engine:
+        yield engine
+
+
+class Endless:
+    """`COUNTING`, continued greedily, and again from its start when it has ended; a step is a token."""
+
+    def __init__(self, engine: LlamaEngine) -> None:
+        self._engine = engine
+        stop = Stop(engine.info.n_context // 2)
+        self._continuation = Continuation(COUNTING, stop, heal=False)
+        _run(engine.read(COUNTING))
+        self._job = engine.generate([self._continuation])
+
+    def step(self) -> None:
+        if self._job.is_done:
+            self._job.pause()
+            self._job = self._engine.generate([self._continuation])
+        self._job.step()
+
+
+def random_prompt(seed: int, n_tokens: int) -> Prompt:
+    """About so many tokens that no other seed's prompt begins with."""
+    chance = random.Random(seed)
+    words = (chance.choice(("if", "for", "return", "value", "total")) for _ in range(n_tokens))
+    return Prompt((f"# {seed}\n" + " ".join(words),))
+
+
+def _bare(setup: Setup, engine: LlamaEngine) -> BareLoop:
+    offloads = bool(llama.llama_supports_gpu_offload())
+    plan, _ = next(plans(setup.options, n_layers=0, n_context_trained=0, offloads=offloads))
+    return BareLoop(setup.model, plan, engine.info.n_context)
+
+
+def _run(job: Job) -> None:
+    for _ in drive(job):
+        pass
+
+
+def _ms_of_steps(job: Endless, n: int) -> float:
+    """Milliseconds a step."""
+    started = time.perf_counter()
+    for _ in range(n):
+        job.step()
+    return (time.perf_counter() - started) * 1000 / n
+
+
+def _ms_and_tokens(job: Generation) -> tuple[float, int]:
+    """Time of a generation whose prompt is in the cache, and the tokens of all its continuations."""
+    started = time.perf_counter()
+    n_steps = n_tokens = 0
+    while not job.is_done:
+        events = job.step()
+        n_steps += 1
+        n_tokens += n_steps * sum(isinstance(event, Finished) for event in events)
+    job.pause()
+    return (time.perf_counter() - started) * 1000, n_tokens
+
+
+def _cancelled_after(engine: LlamaEngine, job: Job, seconds: float) -> float | None:
+    """Milliseconds that a step still took when the flag was set; None if the job ended before."""
+    set_at = 0.0
+
+    def cancel() -> None:
+        nonlocal set_at
+        set_at = time.perf_counter()
+        engine.abort.set()
+
+    timer = threading.Timer(seconds, cancel)
+    timer.start()
+    waited = None
+    while waited is None and not job.is_done:
+        job.step()
+        returned = time.perf_counter()
+        if engine.abort and returned >= set_at:
+            waited = (returned - set_at) * 1000
+    timer.cancel()
+    timer.join()
+    engine.abort.clear()
+    job.pause()
+    return waited

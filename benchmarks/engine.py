@@ -1,0 +1,26 @@
+"""The group `engine`: the model worker and the way of a keystroke to the first line."""
+
+from __future__ import annotations
+
+from benchmarks.decoding import (
+    batch_ratio,
+    cancelling,
+    decode_fill_ratio,
+    decode_ratio,
+    reading_speed,
+)
+from benchmarks.figures import Benchmark
+from benchmarks.infilling import infilling
+from benchmarks.rereading import rereading
+from benchmarks.worker import fresh_worker
+
+BENCHMARKS: tuple[Benchmark, ...] = (
+    decode_ratio,
+    batch_ratio,
+    decode_fill_ratio,
+    cancelling,
+    reading_speed,
+    fresh_worker,
+    rereading,
+    infilling,
+)

@@ -1,0 +1,103 @@
+"""Figures of a fresh model worker, through the client: loading, memory, the first line."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.figures import Figures, Setup, median
+from benchmarks.typing_sessions import recorded, requests
+from egcfg_lsp.completion import Request
+from egcfg_lsp.completion.draft import draft_texts
+from egcfg_lsp.completion.engine import oracle_tests
+from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority
+from egcfg_lsp.model.llama.client import LlamaModel
+from egcfg_lsp.prompt import Prompt
+from egcfg_lsp.settings import ModelOptions
+from egcfg_lsp.source.target import find_target
+
+SESSION, COLD_KEY = "middle", 60
+"""The cursor after this many keys of a recorded session stands in the middle of a line."""
+
+
+def fresh_worker(setup: Setup) -> Figures:
+    """Loading, and a first line with nothing in the cache, then after one more key."""
+    rounds = [asyncio.run(_round(setup)) for _ in range(setup.rounds(5))]
+    infos = [one.info for one in rounds]
+    cold, warm = [one.cold for one in rounds], [one.warm for one in rounds]
+    return {
+        "load_ms": median([one.load_ms for one in rounds], "ms"),
+        "rss_over_model_mb": median([(i.rss_bytes - i.file_bytes) / 1e6 for i in infos], "MB"),
+        "anon_mb": median([i.anonymous_bytes / 1e6 for i in infos], "MB"),
+        "first_line_cold_ms": median([one.ms for one in cold], "ms", details=_about(cold[0])),
+        "first_line_warm_ms": median([one.ms for one in warm], "ms", details=_about(warm[0])),
+        "first_line_warm_over_cold": median(
+            [w.ms / c.ms for w, c in zip(warm, cold, strict=True)], "ratio"
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class _FirstLine:
+    ms: float
+    text: str
+    n_prompt: int
+    """Tokens of the prompt."""
+
+
+@dataclass(frozen=True)
+class _Round:
+    info: ModelInfo
+    load_ms: float
+    cold: _FirstLine
+    warm: _FirstLine
+
+
+class _NotingModel(LlamaModel):
+    """Remembers its last prompt."""
+
+    prompt = Prompt(())
+
+    def __init__(self, path: Path, options: ModelOptions) -> None:
+        super().__init__(path, options)
+
+    async def generate(
+        self, continuations: Sequence[Continuation], priority: Priority
+    ) -> AsyncGenerator[Line | Finished]:
+        self.prompt = continuations[0].prompt
+        async with aclosing(super().generate(continuations, priority)) as events:
+            async for event in events:
+                yield event
+
+
+async def _round(setup: Setup) -> _Round:
+    typed = requests(recorded(SESSION), COLD_KEY + 1)
+    cold, warm = itertools.islice(typed, COLD_KEY - 1, COLD_KEY + 1)
+    model = _NotingModel(setup.model, setup.options)
+    try:
+        started = time.perf_counter()
+        info = await model.info()
+        load_ms = (time.perf_counter() - started) * 1000
+        return _Round(info, load_ms, await _first_line(cold, model), await _first_line(warm, model))
+    finally:
+        await model.close()
+
+
+async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
+    started = time.perf_counter()
+    target = find_target(request.text, request.offset)
+    tests = oracle_tests(request, target)
+    async with aclosing(draft_texts(request, target, tests, model)) as texts:
+        text = await anext(texts, "")
+        ms = (time.perf_counter() - started) * 1000
+    usage = await model.read(model.prompt, Priority.IDLE)
+    return _FirstLine(ms, text, usage.n_read + usage.n_reused)
+
+
+def _about(first_line: _FirstLine) -> dict[str, object]:
+    return {"prompt_tokens": first_line.n_prompt, "text": first_line.text}

@@ -1,0 +1,141 @@
+"""From tokens to lines: what of a generated text is complete, and when it has to end.
+
+Knows no model. The rules of indentation look at the generated text alone: brackets and strings that
+it opens are followed, those that were open at the cursor are not known here.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass, field
+
+from egcfg_lsp.model import Line, Stop, StopReason
+from egcfg_lsp.source.target import indent_of
+
+_LEXEME = re.compile(r"\\.|'''|\"\"\"|['\"#\n]|[()\[\]{}]", re.DOTALL)
+
+
+@dataclass
+class GeneratedText:
+    """The text of one continuation as its tokens arrive."""
+
+    stop: Stop
+    index: int
+    starts_line: bool
+    """Whether the cursor stands at a line's start, so that the first line can be a dedent."""
+    reason: StopReason | None = None
+    _decoder: codecs.IncrementalDecoder = field(
+        default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
+    )
+    _pending: str = ""
+    _log_probabilities: list[float] = field(default_factory=list)
+    _n_tokens: int = 0
+    _scope: Scope = field(default_factory=lambda: Scope())
+    _has_text: bool = False
+
+    def push(self, piece: bytes, log_probability: float) -> list[Line]:
+        """Lines that are complete by the token; sets `reason` when the text has ended."""
+        self._log_probabilities.append(log_probability)
+        self._n_tokens += 1
+        self._pending += self._decoder.decode(piece)
+        lines = self._cut_at_string() or self._complete_lines()
+        if self.reason is None and self._is_dedent(self._pending):
+            self.reason = StopReason.DEDENT
+        if self.reason is None and self._n_tokens >= self.stop.max_tokens:
+            self.reason = StopReason.BUDGET
+        return lines
+
+    def end(self) -> list[Line]:
+        """The model has nothing to add: the last line, if there is one."""
+        self.reason = StopReason.END
+        self._pending += self._decoder.decode(b"", final=True)
+        if self._pending and self._ends_before(self._pending) is None:
+            return [self._line(self._pending)]
+        return []
+
+    def _complete_lines(self) -> list[Line]:
+        lines: list[Line] = []
+        while self.reason is None and "\n" in self._pending:
+            text, _, rest = self._pending.partition("\n")
+            self.reason = self._ends_before(text)
+            if self.reason is None:
+                self._pending = rest
+                lines.append(self._line(text + "\n"))
+                self._scope.follow(text + "\n")
+                self._has_text |= bool(text.strip())
+                if self.stop.at_line_end and self._has_text:
+                    self.reason = StopReason.LINE_END
+                self.starts_line = True
+        return lines
+
+    def _cut_at_string(self) -> list[Line]:
+        """What stands before a stop string, when the pending text has come to hold one."""
+        starts = [self._pending.find(string) for string in self.stop.strings if string]
+        starts = [start for start in starts if start >= 0]
+        if not starts:
+            return []
+        self._pending = self._pending[: min(starts)]
+        lines = self._complete_lines()
+        if self.reason is None and self._pending:
+            self.reason = self._ends_before(self._pending)
+            lines += [] if self.reason else [self._line(self._pending)]
+        self.reason = self.reason or StopReason.STRING
+        return lines
+
+    def _ends_before(self, line: str) -> StopReason | None:
+        if self._is_dedent(line):
+            return StopReason.DEDENT
+        if self.starts_line and line.strip() and line.rstrip() == self.stop.suffix_line.rstrip():
+            return StopReason.SUFFIX
+        return None
+
+    def _is_dedent(self, line: str) -> bool:
+        """Whether a line, complete or not, shows that the block has ended."""
+        return (
+            self.stop.min_indent is not None
+            and self.starts_line
+            and bool(line.strip())
+            and not self._scope.is_open
+            and indent_of(line) < self.stop.min_indent
+        )
+
+    def _line(self, text: str) -> Line:
+        line = Line(text, tuple(self._log_probabilities), self.index)
+        self._log_probabilities.clear()
+        return line
+
+
+@dataclass
+class Scope:
+    """Brackets and triple-quoted strings that Python text has opened and not closed yet."""
+
+    depth: int = 0
+    quote: str = ""
+    _continues: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next line's indentation means nothing."""
+        return self.depth > 0 or self.quote != "" or self._continues
+
+    def follow(self, line: str) -> None:
+        """Take in one line with its line end."""
+        quote = self.quote
+        in_comment = False
+        for match in _LEXEME.finditer(line):
+            lexeme = match.group()
+            if quote:
+                quote = "" if lexeme == quote else quote
+            elif in_comment:
+                continue
+            elif lexeme == "#":
+                in_comment = True
+            elif lexeme[0] in "'\"":
+                quote = lexeme
+            elif lexeme in "([{":
+                self.depth += 1
+            elif lexeme in ")]}":
+                self.depth = max(0, self.depth - 1)
+        self.quote = quote if len(quote) == 3 else ""
+        self._continues = not in_comment and line.rstrip("\r\n").endswith("\\")

@@ -1,0 +1,32 @@
+"""Tiny models on disk, and quiet when they load."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+import llama_cpp.llama_cpp as llama
+import pytest
+
+from tests.support.gguf_models import tiny_mamba, tiny_model
+
+
+@llama.llama_log_callback  # type: ignore[untyped-decorator]
+def _drop_log(_level: int, _text: bytes, _data: ctypes.c_void_p) -> None:
+    """What llama.cpp says while loading hides what a failed test says."""
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quiet_llama() -> None:
+    llama.llama_log_set(_drop_log, ctypes.c_void_p(0))
+
+
+@pytest.fixture(scope="session")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("models") / "transformer.gguf")
+
+
+@pytest.fixture(scope="session")
+def recurrent(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that cannot be cut to a prefix of what it has read."""
+    return tiny_mamba(tmp_path_factory.mktemp("models") / "recurrent.gguf")

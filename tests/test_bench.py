@@ -1,0 +1,83 @@
+"""The benchmarks run and say what their page says, with a tiny model; what they measure means nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import benchmarks
+from benchmarks.__main__ import GROUPS, run
+from benchmarks.decoding import decode_ratio
+from benchmarks.figures import Figure, Setup
+from benchmarks.infilling import infilling, without_anchor
+from benchmarks.report import report
+from benchmarks.typing_sessions import PROJECT, recorded, requests
+from egcfg_lsp.prompt import Marker, Prompt
+from egcfg_lsp.settings import ModelOptions
+from tests.support.gguf_models import tiny_model
+
+FOLDER = Path(benchmarks.__file__).parent
+README = (FOLDER / "README.md").read_text()
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Setup:
+    model = tiny_model(tmp_path / "tiny.gguf")
+    return Setup(model, "tiny", ModelOptions(context_tokens=1024, threads=1), quick=True)
+
+
+def test_report_of_a_run(setup: Setup) -> None:
+    found = run(setup, {"engine": [decode_ratio, infilling]})
+    said = json.loads(json.dumps(report(setup, found)))
+    assert list(said) == [
+        "date", "machine", "model", "versions", "quick", "seed", "groups",
+    ]  # fmt: skip
+    assert said["model"]["name"] == "tiny"
+    assert len(said["model"]["sha256"]) == 64
+    figures = said["groups"]["engine"]
+    ratio = figures["decode_ratio"]
+    assert ratio["value"] > 0
+    assert ratio["aim"] == ">= 0.97"
+    assert ratio["met"] is (ratio["value"] >= 0.97)
+    assert figures["infill_exact_match"]["value"] is None
+    assert "--data" in figures["infill_exact_match"]["note"]
+    assert str(setup.model.parent) not in json.dumps(said), "no path of the machine"
+    for name in found["engine"]:
+        assert f"`{name}`" in README
+
+
+@pytest.mark.parametrize(
+    ("figure", "is_met"),
+    [
+        (Figure(0.5, "ratio", at_most=0.6), True),
+        (Figure(0.7, "ratio", at_most=0.6), False),
+        (Figure(0.7, "ratio", at_least=0.6), True),
+        (Figure(0.7, "ratio"), None),
+        (Figure(None, "ratio", at_most=0.6), None),
+    ],
+)
+def test_aim(figure: Figure, is_met: bool | None) -> None:
+    assert figure.is_met is is_met
+
+
+@pytest.mark.parametrize("name", ["end", "middle", "scroll"])
+@pytest.mark.parametrize("closes_brackets", [False, True])
+def test_recorded_sessions_type_the_file_back(name: str, closes_brackets: bool) -> None:
+    typed = list(requests(recorded(name), 10_000, closes_brackets=closes_brackets))
+    assert len(typed) > 200
+    assert typed[-1].text == (PROJECT / "reading.py").read_text()
+    assert typed[0].text != typed[1].text
+
+
+def test_without_anchor_all_before_the_cursor_is_in_the_prefix() -> None:
+    ends = (Marker.FIM_PREFIX, "a\n", Marker.FIM_SUFFIX, "z\n", Marker.FIM_MIDDLE)
+    moved = (Marker.FIM_PREFIX, "a\nb", Marker.FIM_SUFFIX, "z\n", Marker.FIM_MIDDLE, "")
+    assert without_anchor(Prompt((*ends, "b"))) == Prompt(moved)
+
+
+def test_every_group_has_its_chapter() -> None:
+    chapters = re.findall(r"^## Group `(\w+)`", README, re.MULTILINE)
+    assert chapters == list(GROUPS)
