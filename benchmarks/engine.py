@@ -12,7 +12,7 @@ from benchmarks.decoding import (
 from benchmarks.figures import Benchmark
 from benchmarks.infilling import infilling
 from benchmarks.rereading import rereading
-from benchmarks.worker import fresh_worker
+from benchmarks.worker import busy_neighbour, fresh_worker
 
 BENCHMARKS: tuple[Benchmark, ...] = (
     decode_ratio,
@@ -21,6 +21,7 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     cancelling,
     reading_speed,
     fresh_worker,
+    busy_neighbour,
     rereading,
     infilling,
 )

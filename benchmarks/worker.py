@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sys
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.decoding import COUNTING
 from benchmarks.figures import Figures, Setup, median
 from benchmarks.typing_sessions import recorded, requests
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.draft import draft_texts
 from egcfg_lsp.completion.engine import oracle_tests
-from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority
+from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Stop
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
@@ -23,6 +25,7 @@ from egcfg_lsp.source.target import find_target
 
 SESSION, COLD_KEY = "middle", 60
 """The cursor after this many keys of a recorded session stands in the middle of a line."""
+BUSY_TOKENS = 16
 
 
 def fresh_worker(setup: Setup) -> Figures:
@@ -40,6 +43,12 @@ def fresh_worker(setup: Setup) -> Figures:
             [w.ms / c.ms for w, c in zip(warm, cold, strict=True)], "ratio"
         ),
     }
+
+
+def busy_neighbour(setup: Setup) -> Figures:
+    """Time of a short generation beside one process that never rests, over the same alone."""
+    ratios = asyncio.run(_busy_ratios(setup, setup.rounds(5, 1)))
+    return {"busy_neighbour_ratio": median(ratios, "ratio", details={"tokens": BUSY_TOKENS})}
 
 
 @dataclass(frozen=True)
@@ -97,6 +106,35 @@ async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
         ms = (time.perf_counter() - started) * 1000
     usage = await model.read(model.prompt, Priority.IDLE)
     return _FirstLine(ms, text, usage.n_read + usage.n_reused)
+
+
+async def _busy_ratios(setup: Setup, n: int) -> list[float]:
+    model = LlamaModel(setup.model, setup.options)
+    ratios = []
+    try:
+        await _generation_ms(model)
+        for _ in range(n):
+            alone = await _generation_ms(model)
+            busy = await asyncio.create_subprocess_exec(sys.executable, "-c", "while True: pass")
+            try:
+                beside = await _generation_ms(model)
+            finally:
+                busy.kill()
+                await busy.wait()
+            ratios.append(beside / alone)
+    finally:
+        await model.close()
+    return ratios
+
+
+async def _generation_ms(model: LlamaModel) -> float:
+    """Of `BUSY_TOKENS` tokens behind a prompt that is in the cache after the first time."""
+    started = time.perf_counter()
+    continuation = Continuation(COUNTING, Stop(BUSY_TOKENS), heal=False)
+    async with aclosing(model.generate([continuation], Priority.KEYSTROKE)) as events:
+        async for _ in events:
+            pass
+    return (time.perf_counter() - started) * 1000
 
 
 def _about(first_line: _FirstLine) -> dict[str, object]:

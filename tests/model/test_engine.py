@@ -1,279 +1,36 @@
-"""The engine on tiny models: whatever happened before, answers are those of a naive reference.
-
-The reference reads all tokens anew for each next one. Answers are compared where its best token leads
-by `MARGIN`, logits within `EPSILON`: the order of floating-point sums depends on what shares a batch.
-"""
+"""The engine on tiny models: whatever happened before, its answers are those of a naive reference."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
 
-import llama_cpp.llama_cpp as llama
 import numpy as np
-import numpy.typing as npt
 import pytest
-from hypothesis import HealthCheck, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
 
-from egcfg_lsp.model import Continuation, Finished, Line, ModelError, Sampling, Stop, StopReason
-from egcfg_lsp.model.llama.engine import (
-    MAX_STRANDS,
-    Generation,
-    Job,
-    LlamaEngine,
-    Reading,
-    Scoring,
-    Strand,
-    drive,
-)
-from egcfg_lsp.model.llama.native import BATCH_TOKENS, MAX_SEQUENCES, NativeModel, Row
+from egcfg_lsp.model import Continuation, ModelError, Sampling, Stop, StopReason
+from egcfg_lsp.model.llama.engine import MAX_STRANDS, Job, LlamaEngine, Scoring, drive
+from egcfg_lsp.model.llama.native import Row
 from egcfg_lsp.prompt import Prompt
-from egcfg_lsp.settings import ModelOptions
 from tests.support.gguf_models import tiny_model
-
-# Flash attention keeps its sums in f16: the noise is fifty times larger with it.
-OPTIONS = ModelOptions(context_tokens=1024, threads=1, flash_attention=False)
-EPSILON, MARGIN = 0.02, 0.06
-N_TOKENS = 16
-
-Logits = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What became of one continuation."""
-
-    text: str
-    log_probabilities: tuple[float, ...]
-    reason: StopReason
-
-    def agrees_with(self, other: Answer) -> bool:
-        same = (self.text, self.reason) == (other.text, other.reason)
-        scores = self.log_probabilities, other.log_probabilities
-        return same and len(scores[0]) == len(scores[1]) and np.allclose(*scores, atol=EPSILON)
-
-
-class Reference:
-    """Naive decoding in one sequence, from the first token on each time."""
-
-    def __init__(self, path: Path) -> None:
-        self.native = NativeModel(path, OPTIONS)
-        self._logits: dict[tuple[int, ...], Logits] = {}
-
-    def tokens(self, prompt: Prompt) -> list[int]:
-        return self.native.vocabulary.tokenize(prompt)
-
-    def logits(self, tokens: Sequence[int]) -> Logits:
-        """Behind the last of the tokens."""
-        key = tuple(tokens)
-        if key not in self._logits:
-            self.native.drop(0)
-            for start in range(0, len(key), BATCH_TOKENS):
-                assert self.native.decode([Row(0, start, key[start : start + BATCH_TOKENS], 1)])
-            self._logits[key] = self.native.logits((len(key) - 1) % BATCH_TOKENS).astype(np.float64)
-        return self._logits[key]
-
-    def log_probabilities(self, tokens: Sequence[int]) -> Logits:
-        logits = self.logits(tokens)
-        return np.asarray(logits - np.logaddexp.reduce(logits))
-
-    def answer(self, continuation: Continuation) -> tuple[Answer, float]:
-        """A greedy answer that only the end token or the budget ends, and its smallest margin."""
-        pieces = self.native.vocabulary.pieces
-        prompts = [continuation.prompt, continuation.signal or continuation.prompt]
-        prior, signal = map(self.tokens, prompts)
-        typed = b""
-        if continuation.heal and prior[-1] == signal[-1]:
-            assert not str(continuation.prompt.parts[-1]).endswith("\n")
-            typed = pieces[prior.pop()]
-            signal.pop()
-        written, margin = b"", np.inf
-        scores: list[float] = []
-        for _ in range(continuation.stop.max_tokens):
-            first, second = self.log_probabilities(prior), self.log_probabilities(signal)
-            scale = continuation.guidance_scale if continuation.signal else 0
-            mixed = first + scale * (second - first)
-            left = typed[len(written) :]
-            if left:
-                agree = [bool(p) and (p.startswith(left) or left.startswith(p)) for p in pieces]
-                mixed = np.where(agree, mixed, -np.inf)
-            mixed -= np.logaddexp.reduce(mixed)
-            second_best, best = np.sort(mixed)[-2:]
-            margin = min(margin, best - second_best)
-            token = int(mixed.argmax())
-            if token == llama.llama_vocab_eos(self.native.vocabulary._vocab):
-                text = written[len(typed) :].decode(errors="replace")
-                return Answer(text, tuple(scores), StopReason.END), margin
-            written += pieces[token]
-            scores.append(float(best))
-            prior, signal = [*prior, token], [*signal, token]
-        text = written[len(typed) :].decode(errors="replace")
-        return Answer(text, tuple(scores), StopReason.BUDGET), margin
-
-    def score(self, prompt: Prompt, text: str) -> list[float]:
-        tokens, scores = self.tokens(prompt), []
-        for token in self.native.vocabulary.text_tokens(text):
-            scores.append(float(self.log_probabilities(tokens)[token]))
-            tokens.append(token)
-        return scores
-
-
-def clear(reference: Reference, continuations: Iterable[Continuation]) -> Iterator[Continuation]:
-    """Those whose answer does not hang on the last digits."""
-    return (c for c in continuations if reference.answer(c)[1] > MARGIN)
-
-
-@dataclass
-class Model:
-    path: Path
-    reference: Reference
-    continuations: list[Continuation] = field(default_factory=list)
-    """Eight with clear answers, `N_TOKENS` tokens each."""
-    guided: list[Continuation] = field(default_factory=list)
-    """Two, with a signal."""
-    long: list[Continuation] = field(default_factory=list)
-    """Three of more than two batches, the second and the third with a common beginning."""
-
-
-VERBS = ("area", "price", "count", "total", "value", "name")
-FILLER = "".join(f"def {a}_{b}(self, radius):\n    return {b}\n" for a in VERBS for b in VERBS)
-
-
-def short_prompts() -> Iterator[Continuation]:
-    for a in VERBS:
-        for b in VERBS:
-            for text in (
-                f"def {a}({b}):\n    return",
-                f"class {a}:\n    {b} = 1\n    def",
-                f"{a}.{b}",
-            ):
-                yield Continuation(Prompt((text,)), Stop(N_TOKENS))
-
-
-def long_prompts(head: str) -> Iterator[Continuation]:
-    return (replace(c, prompt=Prompt((head + str(c.prompt.parts[0]),))) for c in short_prompts())
-
-
-def signalled() -> Iterator[Continuation]:
-    for c in short_prompts():
-        signal = Prompt(("# returns 1\n" + str(c.prompt.parts[0]),))
-        for scale in (0.5, 1.5):
-            yield replace(c, signal=signal, guidance_scale=scale)
-
-
-def some(reference: Reference, those: Iterable[Continuation], n: int) -> list[Continuation]:
-    found = [c for c, _ in zip(clear(reference, those), range(n), strict=False)]
-    assert len(found) == n
-    return found
-
-
-@pytest.fixture(scope="session", params=["transformer", "recurrent"])
-def model(request: pytest.FixtureRequest) -> Iterator[Model]:
-    path = request.getfixturevalue(request.param)
-    reference = Reference(path)
-    yield Model(
-        path,
-        reference,
-        continuations=some(reference, short_prompts(), 8),
-        guided=some(reference, signalled(), 2),
-        long=[
-            *some(reference, long_prompts(FILLER[:700]), 1),
-            *some(reference, long_prompts("import price\n" + FILLER[:600]), 2),
-        ],
-    )
-    reference.native.close()
-
-
-@pytest.fixture
-def engine(model: Model) -> Iterator[LlamaEngine]:
-    engine = LlamaEngine(model.path, OPTIONS)
-    yield engine
-    engine.close()
-
-
-def collected(events: Iterable[Line | Finished], n: int) -> list[Answer]:
-    """Answers of `n` continuations; each has to end once, with nothing behind its end."""
-    lines: list[list[Line]] = [[] for _ in range(n)]
-    reasons: dict[int, StopReason] = {}
-    for event in events:
-        assert event.index not in reasons
-        if isinstance(event, Line):
-            lines[event.index].append(event)
-        else:
-            reasons[event.index] = event.reason
-    for those in lines:
-        assert all(line.text.endswith("\n") for line in those[:-1])
-        assert not any("\n" in line.text[:-1] for line in those)
-    return [
-        Answer(
-            "".join(line.text for line in lines[i]),
-            tuple(p for line in lines[i] for p in line.log_probabilities),
-            reasons[i],
-        )
-        for i in range(n)
-    ]
-
-
-def answers(engine: LlamaEngine, continuations: Sequence[Continuation]) -> list[Answer]:
-    return collected(drive(engine.generate(continuations)), len(continuations))
-
-
-def answer(engine: LlamaEngine, continuation: Continuation) -> Answer:
-    return answers(engine, [continuation])[0]
-
-
-def expected(reference: Reference, continuation: Continuation) -> Answer:
-    """The reference's answer without the unfinished line of one that the budget ended."""
-    whole, _ = reference.answer(continuation)
-    if whole.reason is StopReason.END:
-        return whole
-    return replace(whole, text=whole.text[: whole.text.rfind("\n") + 1])
-
-
-def check_answer(reference: Reference, continuation: Continuation, got: Answer) -> None:
-    wanted = expected(reference, continuation)
-    assert (got.text, got.reason) == (wanted.text, wanted.reason)
-    scores = wanted.log_probabilities[: len(got.log_probabilities)]
-    np.testing.assert_allclose(got.log_probabilities, scores, atol=EPSILON)
-    if got.reason is StopReason.END:
-        # The end token has a log-probability of its own, but no line it could stand in.
-        assert len(got.log_probabilities) == len(wanted.log_probabilities)
-
-
-def logits_of(engine: LlamaEngine, tokens: list[int]) -> Logits:
-    """Behind the last token, through whatever the cache holds."""
-    strand = Strand(tokens)
-    while not engine.read_up_to(strand, len(tokens) - 1):
-        pass
-    assert engine.decode([(strand, 1)], with_outputs=True)
-    logits = engine.logits(0).astype(np.float64)
-    engine.release(strand)
-    return logits
-
-
-def check_cache(engine: LlamaEngine) -> None:
-    """The tree and llama.cpp agree on what is cached, and it is not more than there is room for."""
-    memory = engine._native._memory
-    lengths = {branch.sequence: len(branch) for branch in engine.kv.branches}
-    for sequence in range(MAX_SEQUENCES):
-        last = llama.llama_memory_seq_pos_max(memory, sequence)
-        assert last + 1 == lengths.get(sequence, 0)
-    assert engine.kv.n_used <= engine.info.n_context
-
-
-def text_of(prompt: Prompt) -> str:
-    return "".join(map(str, prompt.parts))
-
+from tests.support.reference import (
+    EPSILON,
+    FILLER,
+    MARGIN,
+    N_TOKENS,
+    OPTIONS,
+    VERBS,
+    Model,
+    answer,
+    answers,
+    check_answer,
+    check_cache,
+    check_scores,
+    collected,
+    logits_of,
+    short_prompts,
+)
 
 # What was read before changes no answer.
 
@@ -598,6 +355,10 @@ def test_continuations_of_one_prompt_read_it_once(model: Model, engine: LlamaEng
     job = engine.generate(batch)
     assert n_decoded(engine, job) == n
     assert (job.usage.n_read, job.usage.n_reused) == (n, 0)
+    engine.kv.clear()
+    longer = engine.generate([replace(one, stop=Stop(6)) for one in batch])
+    assert n_decoded(engine, longer) > n + 8
+    assert longer.usage == job.usage, "what is written does not count"
 
 
 def test_a_signal_reads_only_what_it_has_of_its_own(transformer: Path) -> None:
@@ -612,13 +373,6 @@ def test_a_signal_reads_only_what_it_has_of_its_own(transformer: Path) -> None:
 
 
 # Scores.
-
-
-def check_scores(
-    reference: Reference, prompt: Prompt, texts: Sequence[str], got: list[list[float]]
-) -> None:
-    for text, scores in zip(texts, got, strict=True):
-        np.testing.assert_allclose(scores, reference.score(prompt, text), atol=EPSILON)
 
 
 @pytest.mark.parametrize(
@@ -753,176 +507,3 @@ def test_indentation_grows_by_healing(transformer: Path) -> None:
             n_grown += got.text.startswith("    ")
     assert n_grown > 0
     engine.close()
-
-
-# Anything in any order.
-
-
-class Request(Protocol):
-    def start(self, engine: LlamaEngine) -> Job: ...
-
-    def check(self, reference: Reference, job: Job, events: list[Line | Finished]) -> None: ...
-
-
-@dataclass(frozen=True)
-class Generates:
-    batch: tuple[Continuation, ...]
-
-    def start(self, engine: LlamaEngine) -> Generation:
-        return engine.generate(self.batch)
-
-    def check(self, reference: Reference, job: Job, events: list[Line | Finished]) -> None:
-        for continuation, got in zip(self.batch, collected(events, len(self.batch)), strict=True):
-            check_answer(reference, continuation, got)
-
-
-@dataclass(frozen=True)
-class Scores:
-    prompt: Prompt
-    texts: tuple[str, ...]
-
-    def start(self, engine: LlamaEngine) -> Scoring:
-        return engine.score(self.prompt, self.texts)
-
-    def check(self, reference: Reference, job: Job, events: list[Line | Finished]) -> None:
-        assert isinstance(job, Scoring)
-        assert events == []
-        check_scores(reference, self.prompt, self.texts, job.log_probabilities)
-
-
-@dataclass(frozen=True)
-class Reads:
-    prompt: Prompt
-
-    def start(self, engine: LlamaEngine) -> Reading:
-        return engine.read(self.prompt)
-
-    def check(self, reference: Reference, job: Job, events: list[Line | Finished]) -> None:
-        assert events == []
-
-
-@dataclass
-class Started:
-    request: Request
-    job: Job
-    events: list[Line | Finished] = field(default_factory=list)
-
-
-choices = st.integers(0, 20)
-
-
-class EngineMachine(RuleBasedStateMachine):
-    """Jobs that are started, interrupted, paused and given up in any order, one at a time."""
-
-    def __init__(self, model: Model, engine: LlamaEngine) -> None:
-        super().__init__()
-        self.model, self.engine = model, engine
-        self.requests: list[Request] = [
-            *(Generates((c,)) for c in model.long),
-            Generates((model.long[1], *model.continuations[:3])),
-            Generates((model.guided[0], model.continuations[4], model.continuations[4])),
-            *(Reads(c.prompt) for c in model.long),
-            Scores(model.long[2].prompt, ("return", "x = price\n", "")),
-            Scores(model.continuations[0].prompt, (FILLER[:300],)),
-        ]
-        self.started: list[Started] = []
-        self.current: Started | None = None
-
-    def teardown(self) -> None:
-        for one in self.started:
-            one.job.pause()
-        self.engine.kv.clear()
-
-    @precondition(lambda self: len(self.started) < 3)
-    @rule(i=choices)
-    def start(self, i: int) -> None:
-        request = self.requests[i % len(self.requests)]
-        self.started.append(Started(request, request.start(self.engine)))
-
-    @precondition(lambda self: self.started)
-    @rule(i=choices, n=st.integers(1, 12))
-    def step(self, i: int, n: int) -> None:
-        one = self._switched(i)
-        for _ in range(n):
-            if not one.job.is_done:
-                one.events += one.job.step()
-        self._ended(one)
-
-    @precondition(lambda self: self.started)
-    @rule(i=choices)
-    def step_that_llama_gives_up(self, i: int) -> None:
-        one, decode = self._switched(i), self.engine._native.decode
-
-        def aborted(rows: Sequence[Row]) -> bool:
-            self.engine.abort.set()
-            return decode(rows)
-
-        self.engine._native.decode = aborted  # type: ignore[method-assign]
-        one.events += one.job.step()
-        self.engine._native.decode = decode  # type: ignore[method-assign]
-        self.engine.abort.clear()
-        self._ended(one)
-
-    @precondition(lambda self: self.started)
-    @rule(i=choices)
-    def pause(self, i: int) -> None:
-        self.started[i % len(self.started)].job.pause()
-
-    @precondition(lambda self: self.started)
-    @rule(i=choices)
-    def cancel(self, i: int) -> None:
-        one = self.started.pop(i % len(self.started))
-        one.job.pause()
-
-    @precondition(lambda self: self.started)
-    @rule(i=choices)
-    def finish(self, i: int) -> None:
-        one = self._switched(i)
-        while not one.job.is_done:
-            one.events += one.job.step()
-        self._ended(one)
-
-    @rule(i=choices, cut=st.integers(1, 300))
-    def logits_through_the_cache(self, i: int, cut: int) -> None:
-        self._pause_current()
-        prompts = [c.prompt for c in (*self.model.long, *self.model.continuations)]
-        tokens = self.model.reference.tokens(prompts[i % len(prompts)])[:cut]
-        got = logits_of(self.engine, tokens)
-        np.testing.assert_allclose(got, self.model.reference.logits(tokens), atol=EPSILON)
-
-    @invariant()
-    def tree_and_llama_agree(self) -> None:
-        check_cache(self.engine)
-
-    def _pause_current(self) -> None:
-        if self.current is not None:
-            self.current.job.pause()
-
-    def _switched(self, i: int) -> Started:
-        one = self.started[i % len(self.started)]
-        if one is not self.current:
-            self._pause_current()
-            self.current = one
-        return one
-
-    def _ended(self, one: Started) -> None:
-        if one.job.is_done:
-            one.request.check(self.model.reference, one.job, one.events)
-            one.job.pause()
-            self.started.remove(one)
-
-
-def test_anything_in_any_order(model: Model, engine: LlamaEngine) -> None:
-    class Machine(EngineMachine):
-        def __init__(self) -> None:
-            super().__init__(model, engine)
-
-    run_state_machine_as_test(
-        Machine,
-        settings=settings(
-            max_examples=20,
-            stateful_step_count=25,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
-    )

@@ -16,7 +16,7 @@ GPU = replace(CPU, n_gpu_layers=ALL_LAYERS)
 
 
 def all_plans(
-    options: ModelOptions, *, n_layers: int = 24, n_context_trained: int = 32768, offloads: bool
+    options: ModelOptions, *, n_layers: int = 27, n_context_trained: int = 32768, offloads: bool
 ) -> list[tuple[Plan, str]]:
     return list(
         plans(options, n_layers=n_layers, n_context_trained=n_context_trained, offloads=offloads)
@@ -49,7 +49,7 @@ def test_on_a_gpu_first_plainer_then_fewer_layers_then_the_cpu_then_shorter() ->
         [
             GPU,
             plain(GPU),
-            *fewer_layers(GPU, 12, 6, 3, 1, 0),
+            *fewer_layers(GPU, 14, 7, 3, 1, 0),
             *shorter(CPU, 4096, 2048, 1024),
         ],
         offloads=True,
@@ -59,7 +59,7 @@ def test_on_a_gpu_first_plainer_then_fewer_layers_then_the_cpu_then_shorter() ->
 @pytest.mark.parametrize(
     ("gpu_layers", "offloads", "n_gpu_layers"),
     [
-        (None, True, [ALL_LAYERS, ALL_LAYERS, 12, 6, 3, 1, 0]),
+        (None, True, [ALL_LAYERS, ALL_LAYERS, 14, 7, 3, 1, 0]),
         (10, True, [10, 10, 5, 2, 1, 0]),
         (1, True, [1, 1, 0]),
         (0, True, [0, 0]),
@@ -117,7 +117,7 @@ def test_each_plan_says_what_it_lacks() -> None:
         "without flash attention and KV quantisation, which this model or device refuses",
         *(
             f"the model does not fit into the GPU's memory: only {n} layers on the GPU"
-            for n in (12, 6, 3, 1)
+            for n in (14, 7, 3, 1)
         ),
         "the model does not fit into the GPU's memory: on the CPU",
         *(f"memory is short: a context of {n} tokens only" for n in (4096, 2048, 1024)),

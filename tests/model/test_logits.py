@@ -179,9 +179,10 @@ def test_what_truncation_keeps_of_four(sampling: Sampling, wanted: set[int]) -> 
 
 
 def test_of_equal_weights_lower_indices_are_kept() -> None:
-    logits = array([1.0] * 10)
-    tokens, _ = kept(logits, Sampling(1.0, top_p=0.25), np.empty_like(logits))
-    assert tokens.tolist() == [0, 1, 2]
+    for n in (10, 1000):
+        logits = array([1.0] * n)
+        tokens, _ = kept(logits, Sampling(1.0, top_p=0.25), np.empty_like(logits))
+        assert tokens.tolist() == list(range(math.ceil(n / 4)))
 
 
 def drawn(logits: Floats, sampling: Sampling, n: int) -> Counter[int]:

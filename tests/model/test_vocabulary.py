@@ -270,6 +270,11 @@ def test_spaced_vocabularies_put_a_space_before_a_document_only(tmp_path: Path) 
         assert text_of(vocabulary, vocabulary.text_tokens("x")) == "x"
     with vocabulary_of(write_plain(tmp_path / "n.gguf")) as vocabulary:
         assert text_of(vocabulary, plain_text(vocabulary, "x")) == "x"
+    with vocabulary_of(write_code_llama(tmp_path / "c.gguf")) as vocabulary:
+        markers = (Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE)
+        parts = [part for marker in markers for part in (marker, "x")]
+        assert text_of(vocabulary, vocabulary.tokenize(Prompt(tuple(parts)))) == " xxx"
+        assert text_of(vocabulary, vocabulary.tokenize(Prompt(("x", "x")))) == " xx"
 
 
 def test_metadata_is_read_as_text(transformer: Path) -> None:
