@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -48,6 +49,9 @@ from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
 
 MAX_BACKOFF_SECONDS = 30.0
+QUIET_WAITING = {"OMP_WAIT_POLICY": "passive"}
+"""Threads of llama.cpp that wait for each other sleep: when another process wants their cores, threads
+that spin make a token many times slower (`busy_neighbour_ratio` of the benchmarks)."""
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +172,13 @@ async def _start(
 ) -> _Worker:
     command = [sys.executable, "-P", "-m", "egcfg_lsp.model.llama.worker"]
     process = await asyncio.create_subprocess_exec(
-        *command, str(path), encode_options(options), stdin=PIPE, stdout=PIPE, stderr=stderr
+        *command,
+        str(path),
+        encode_options(options),
+        stdin=PIPE,
+        stdout=PIPE,
+        stderr=stderr,
+        env=QUIET_WAITING | os.environ,
     )
     try:
         async with asyncio.timeout(patience.to_load):
