@@ -435,6 +435,18 @@ def test_a_signal_equal_to_the_prompt_changes_nothing(
         check_answer(model.reference, one, got)
 
 
+def test_prompts_that_end_differently_are_not_healed(model: Model, engine: LlamaEngine) -> None:
+    n_healed = 0
+    for word in VERBS:
+        prior, signal = Prompt((f"def {word}",)), Prompt((f"def {word[:-1]}",))
+        assert len({model.reference.tokens(prompt)[-1] for prompt in (prior, signal)}) == 2
+        guided = Continuation(prior, Stop(40), signal=signal, guidance_scale=0.0)
+        plain = answer(engine, replace(guided, heal=False))
+        assert answer(engine, guided).agrees_with(plain)
+        n_healed += not answer(engine, Continuation(prior, Stop(40))).agrees_with(plain)
+    assert n_healed > 0
+
+
 # Ends.
 
 

@@ -25,7 +25,7 @@ from egcfg_lsp.model.llama.logits import (
 )
 from egcfg_lsp.model.llama.native import BATCH_TOKENS, MAX_SEQUENCES, NativeModel, Row
 from egcfg_lsp.model.llama.text import GeneratedText
-from egcfg_lsp.prompt import Prompt
+from egcfg_lsp.prompt import Control, Marker, Prompt
 from egcfg_lsp.settings import ModelOptions
 
 MAX_STRANDS = MAX_SEQUENCES // 2
@@ -75,7 +75,7 @@ class LlamaEngine:
         if not tokens:
             raise ModelError("the prompt is empty")
         if (room := self.info.n_context - n_more) < len(tokens):
-            raise ModelError(f"the prompt has {len(tokens)} tokens; {room} fit")
+            raise ModelError(f"the prompt has {len(tokens)} tokens; {max(room, 0)} fit")
         return tokens
 
     def attach(self, strand: Strand, n_at_most: int) -> Branch:
@@ -202,13 +202,14 @@ class Generation:
         n_more = continuation.stop.max_tokens
         tokens = [self._engine.tokenize(prompt, n_more) for prompt in prompts]
         last = continuation.prompt.parts[-1] if continuation.prompt.parts else ""
-        before = last if isinstance(last, str) else ""
+        before = "" if isinstance(last, Marker | Control) else last
+        starts_line = before == "" or before.endswith("\n")
         typed = b""
-        if continuation.heal and before and not before.endswith("\n"):
+        if continuation.heal and not starts_line:
             tokens, typed = self._without_last(tokens)
         return _Sequence(
             strands=[strands.setdefault(tuple(prompt), Strand(prompt)) for prompt in tokens],
-            text=GeneratedText(continuation.stop, i, starts_line=before.endswith("\n")),
+            text=GeneratedText(continuation.stop, i, starts_line=starts_line),
             chooser=Chooser(continuation.sampling),
             guidance_scale=continuation.guidance_scale,
             typed=typed,

@@ -40,26 +40,29 @@ def plans(
         kv_type=options.kv_cache_type,
         n_threads=options.threads or physical_cores(),
     )
-    unused = (
-        "this build of llama.cpp has no GPU support" if options.gpu_layers and not offloads else ""
-    )
-    yield wanted, unused
-    plain = replace(wanted, flash_attention=False, kv_type="f16")
-    if plain != wanted:
-        yield (
-            plain,
-            "without flash attention and KV quantisation, which this model or device refuses",
-        )
-    n_gpu_layers = n_layers + 1 if wanted.n_gpu_layers == ALL_LAYERS else wanted.n_gpu_layers
+    for plan, note in _ever_smaller(wanted, n_layers):
+        if options.gpu_layers and not offloads:
+            note = "; ".join(filter(None, ("this build of llama.cpp has no GPU support", note)))
+        yield plan, note
+        plain = replace(plan, flash_attention=False, kv_type="f16")
+        if plain != plan:
+            refused = "no flash attention and KV quantisation, which this model or device refuses"
+            yield plain, "; ".join(filter(None, (note, refused)))
+
+
+def _ever_smaller(plan: Plan, n_layers: int) -> Iterator[tuple[Plan, str]]:
+    yield plan, ""
+    n_gpu_layers = n_layers + 1 if plan.n_gpu_layers == ALL_LAYERS else plan.n_gpu_layers
     while n_gpu_layers > 0:
         n_gpu_layers //= 2
-        plan = replace(wanted, n_gpu_layers=n_gpu_layers)
         where = f"only {n_gpu_layers} layers on the GPU" if n_gpu_layers else "on the CPU"
-        yield plan, f"the model does not fit into the GPU's memory: {where}"
+        note = f"the model does not fit into the GPU's memory: {where}"
+        yield replace(plan, n_gpu_layers=n_gpu_layers), note
+    n_context = plan.n_context
     while n_context > MIN_CONTEXT:
         n_context = max(n_context // 2, MIN_CONTEXT)
-        plan = replace(wanted, n_gpu_layers=0, n_context=n_context)
-        yield plan, f"memory is short: a context of {n_context} tokens only"
+        note = f"memory is short: a context of {n_context} tokens only"
+        yield replace(plan, n_gpu_layers=0, n_context=n_context), note
 
 
 def physical_cores() -> int:

@@ -56,7 +56,6 @@ class Scheduler:
                 entry.is_cancelled = True
                 if entry is self._current:
                     self._abort.set()
-                self._changed.notify()
 
     def steps(self) -> Iterator[tuple[WorkRequest, Job | None, list[Line | Finished], str]]:
         """For each step its request, its job, its events, and the error that ended the job.

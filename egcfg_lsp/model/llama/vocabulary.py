@@ -91,7 +91,9 @@ class Vocabulary:
         tokens = self._raw_tokens(text) if begins else self._text_tokens(text)
         if self._marker_tokens.isdisjoint(tokens):
             return tokens
-        spelling = next(t for t in self.identified.markers.values() if t in text)
+        spelling = next((t for t in self.identified.markers.values() if t in text), None)
+        if spelling is None:
+            return [token for token in tokens if token not in self._marker_tokens]
         cut = text.index(spelling) + max(1, len(spelling) // 2)
         return self._plain_tokens(text[:cut], begins=begins) + self._plain_tokens(text[cut:])
 
