@@ -15,14 +15,14 @@ from egcfg_lsp.prompt.parts import Control, Marker, Prompt, PromptForm, PromptPa
 from egcfg_lsp.source.lines import split_lines
 
 PREFIX_LINES, SUFFIX_LINES = 96, 32
-"""Lines of the file before the cursor (at most, plus one window step) and after it."""
+"""Lines of the file before the anchor (at most, plus one window step) and after the cursor."""
 WINDOW_STEP = 32
-"""The window's upper edge moves in steps of this many lines, so that a keystroke re-reads little."""
+"""The window's upper edge moves in steps of this many lines: typing in one place leaves it still."""
 MAX_CHARACTERS = 6000
 """Cap on either side of the cursor, for files with very long lines."""
 TEST_CHARACTERS = 2000
 """Cap on the text of the tests put before the file."""
-ANCHOR_STEP, ANCHOR_LINES = 8, 4
+ANCHOR_STEP, ANCHOR_LINES = 32, 4
 """After the middle marker stand at least `ANCHOR_LINES` and under `ANCHOR_LINES + ANCHOR_STEP`
 lines, fewer only at the function's start; the step keeps everything before them still."""
 
@@ -67,7 +67,7 @@ def infill_prompt(
     lines = split_lines(before)
     cursor_line = before.count("\n")
     anchor = anchor_line(function_line, cursor_line)
-    window = max(0, (cursor_line - PREFIX_LINES) // WINDOW_STEP * WINDOW_STEP)
+    window = max(0, (anchor - PREFIX_LINES) // WINDOW_STEP * WINDOW_STEP)
     texts = _Texts(
         files=_within_budget(tests),
         name=path.name if path is not None else "",

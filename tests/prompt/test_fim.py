@@ -15,7 +15,13 @@ from egcfg_lsp.prompt import (
     PromptPart,
     infill_prompt,
 )
-from egcfg_lsp.prompt.fim import MAX_CHARACTERS, TEST_CHARACTERS, anchor_line
+from egcfg_lsp.prompt.fim import (
+    ANCHOR_LINES,
+    ANCHOR_STEP,
+    MAX_CHARACTERS,
+    TEST_CHARACTERS,
+    anchor_line,
+)
 
 PREFIX, SUFFIX, MIDDLE = Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE
 SEPARATOR = Marker.FILE_SEPARATOR
@@ -149,10 +155,26 @@ def test_typing_a_line_only_appends_to_the_prompt(form: PromptForm) -> None:
 
 
 def test_anchor_moves_in_steps() -> None:
-    anchors = [anchor_line(10, 10 + typed) for typed in range(40)]
+    anchors = [anchor_line(10, 10 + typed) for typed in range(100)]
     assert anchors == sorted(anchors)
-    assert len(set(anchors)) == 5
-    assert all(4 <= 10 + i - anchor < 12 for i, anchor in enumerate(anchors) if i >= 4)
+    assert anchors[: ANCHOR_STEP + ANCHOR_LINES] == [10] * (ANCHOR_STEP + ANCHOR_LINES)
+    assert len(set(anchors)) == 3
+    assert all(
+        ANCHOR_LINES <= 10 + i - anchor < ANCHOR_LINES + ANCHOR_STEP
+        for i, anchor in enumerate(anchors)
+        if i >= ANCHOR_LINES
+    )
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_typing_a_function_far_down_only_appends_to_the_prompt(form: PromptForm) -> None:
+    head, line = "x = 1\n" * 305, "    y = 1\n"
+    begun = head + "def f():\n"
+    first = infill_prompt(begun, "\n", form=form, function_line=305)
+    for n in range(ANCHOR_STEP + ANCHOR_LINES - 1):
+        prompt = infill_prompt(begun + n * line, "\n", form=form, function_line=305)
+        assert prompt.parts[:-1] == first.parts[:-1]
+        assert prompt.parts[-1] == f"{first.parts[-1]}{n * line}"
 
 
 @pytest.mark.parametrize("form", EVERY_FORM)
