@@ -11,7 +11,12 @@ from benchmarks.decoding import (
 )
 from benchmarks.figures import Benchmark
 from benchmarks.infilling import infilling
-from benchmarks.rereading import rereading
+from benchmarks.rereading import (
+    rereading_at_end,
+    rereading_in_middle,
+    rereading_to_and_fro,
+    rereading_with_closed_brackets,
+)
 from benchmarks.worker import busy_neighbour, fresh_worker
 
 BENCHMARKS: tuple[Benchmark, ...] = (
@@ -22,6 +27,9 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     reading_speed,
     fresh_worker,
     busy_neighbour,
-    rereading,
+    rereading_at_end,
+    rereading_in_middle,
+    rereading_to_and_fro,
+    rereading_with_closed_brackets,
     infilling,
 )

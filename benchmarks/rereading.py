@@ -35,15 +35,20 @@ _SMALL = 8
 """Reads of at most this many tokens are typing, not re-reading."""
 
 
-def rereading(setup: Setup) -> Figures:
-    """Mean prompt tokens read a key: at a function's end, in its middle, and going to and fro."""
-    n_keys = setup.rounds(N_KEYS, 24)
-    return {
-        "reread_end": _reread(setup, "end", n_keys, at_most=2),
-        "reread_middle": _reread(setup, "middle", n_keys, at_most=2),
-        "reread_scroll": _reread(setup, "scroll", n_keys, at_most=40),
-        "reread_end_closing_brackets": _reread(setup, "end", n_keys, closes_brackets=True),
-    }
+def rereading_at_end(setup: Setup) -> Figures:
+    return {"reread_end": _reread(setup, "end", at_most=2)}
+
+
+def rereading_in_middle(setup: Setup) -> Figures:
+    return {"reread_middle": _reread(setup, "middle", at_most=2)}
+
+
+def rereading_to_and_fro(setup: Setup) -> Figures:
+    return {"reread_scroll": _reread(setup, "scroll", at_most=40)}
+
+
+def rereading_with_closed_brackets(setup: Setup) -> Figures:
+    return {"reread_end_closing_brackets": _reread(setup, "end", closes_brackets=True)}
 
 
 @dataclass
@@ -108,13 +113,13 @@ def changed_part(prompt: Prompt, earlier: Iterable[Prompt]) -> str:
 def _reread(
     setup: Setup,
     name: str,
-    n_keys: int,
     *,
     at_most: float | None = None,
     closes_brackets: bool = False,
 ) -> Figure:
     with opened(setup) as engine:
         model = RecordingModel(engine, MAX_TOKENS)
+        n_keys = setup.rounds(N_KEYS, 24)
         for request in requests(recorded(name), n_keys, closes_brackets=closes_brackets):
             if rejects_cursor(request.after) is None:
                 asyncio.run(draft(request, model))

@@ -23,7 +23,7 @@ from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
 from egcfg_lsp.source.target import find_target
 
-SESSION, COLD_KEY = "middle", 60
+SESSION, COLD_KEY = "first line", 100
 """The cursor after this many keys of a recorded session stands in the middle of a line."""
 BUSY_TOKENS = 16
 

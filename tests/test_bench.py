@@ -63,7 +63,7 @@ def test_aim(figure: Figure, is_met: bool | None) -> None:
     assert figure.is_met is is_met
 
 
-@pytest.mark.parametrize("name", ["end", "middle", "scroll"])
+@pytest.mark.parametrize("name", ["end", "middle", "scroll", "first line"])
 @pytest.mark.parametrize("closes_brackets", [False, True])
 def test_recorded_sessions_type_the_file_back(name: str, closes_brackets: bool) -> None:
     typed = list(requests(recorded(name), 10_000, closes_brackets=closes_brackets))

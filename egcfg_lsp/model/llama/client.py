@@ -49,9 +49,10 @@ from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
 
 MAX_BACKOFF_SECONDS = 30.0
-QUIET_WAITING = {"OMP_WAIT_POLICY": "passive"}
-"""Threads of llama.cpp that wait for each other sleep: when another process wants their cores, threads
-that spin make a token many times slower (`busy_neighbour_ratio` of the benchmarks)."""
+QUIET_WAITING = {"GOMP_SPINCOUNT": "1000"}
+"""Threads of llama.cpp spin only shortly while they wait for each other: where another process wants
+their cores, spinning makes a token many times slower (`busy_neighbour_ratio` of the benchmarks).
+Sleeping at once (OMP_WAIT_POLICY=passive) makes it slower still where nothing else runs."""
 
 log = logging.getLogger(__name__)
 
