@@ -175,6 +175,31 @@ async def test_real_model_scores_the_right_line_higher(real: LlamaModel) -> None
 
 
 @pytest.mark.model
+async def test_real_model_samples_several_continuations_at_once(real: LlamaModel) -> None:
+    """The same seeds give the same texts; each line is as probable as scoring says it is."""
+    stop = Stop(32, at_line_end=True)
+    continuations = [
+        Continuation(prompt_of(PREFIX), stop, Sampling(1.0, 0.95, seed=seed), heal=False)
+        for seed in range(6)
+    ]
+
+    async def sampled() -> list[Line]:
+        events = [event async for event in real.generate(continuations, Priority.EXPLORATION)]
+        assert {event.index for event in events if isinstance(event, Finished)} == set(range(6))
+        lines = [event for event in events if isinstance(event, Line)]
+        return sorted(lines, key=lambda line: line.index)
+
+    lines = await sampled()
+    assert [line.text for line in await sampled()] == [line.text for line in lines]
+    assert len({line.text for line in lines}) > 1
+    texts = [line.text for line in lines]
+    scores = await real.score(prompt_of(PREFIX), texts, Priority.VERIFICATION)
+    for line, score in zip(lines, scores, strict=True):
+        if len(score) == len(line.log_probabilities):  # else it was written in other tokens
+            assert sum(line.log_probabilities) == pytest.approx(sum(score), abs=0.3)
+
+
+@pytest.mark.model
 async def test_real_model_follows_the_signal(real: LlamaModel) -> None:
     """Two-branch decoding: what only the signal knows is followed the more, the larger γ is."""
     prior = prompt_of(PREFIX)
