@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import llama_cpp.llama_cpp as llama
@@ -13,7 +13,7 @@ import llama_cpp.llama_cpp as llama
 from benchmarks.bare import BareLoop
 from benchmarks.figures import Figure, Figures, Setup, median, percentile
 from egcfg_lsp.model import Continuation, Finished, Sampling, Stop
-from egcfg_lsp.model.llama.engine import Generation, Job, LlamaEngine, drive
+from egcfg_lsp.model.llama.engine import Job, LlamaEngine, drive
 from egcfg_lsp.model.llama.hardware import plans
 from egcfg_lsp.prompt import Prompt
 
@@ -24,8 +24,8 @@ STORY = Prompt(("# A long list of test cases, one assertion a line.\nassert add(
 BLOCK_TOKENS = 8
 """Tokens that one side decodes before it is the other's turn."""
 FOREIGN_TOKENS, FOREIGN_PROMPT_TOKENS = 6000, 1000
-BATCH = 8
-BATCH_LINE_TOKENS = 32
+BATCH, BATCH_TOKENS_EACH, BATCH_BLOCK_STEPS = 8, 40, 4
+TEMPERATURE = 0.8
 
 
 def decode_ratio(setup: Setup) -> Figures:
@@ -56,22 +56,16 @@ def decode_ratio(setup: Setup) -> Figures:
 
 
 def batch_ratio(setup: Setup) -> Figures:
-    """Time of a batch of 8 sampled continuations over that of the same 8 one after the other."""
-    stop = Stop(BATCH_LINE_TOKENS)
-    continuations = [
-        Continuation(STORY, stop, Sampling(0.8, top_p=0.95, seed=setup.seed + i), heal=False)
-        for i in range(BATCH)
-    ]
+    """Time of a step of 8 sampled continuations in one batch over that of 8 steps, one of each alone."""
+    ratios: list[float] = []
     with opened(setup) as engine:
         _run(engine.read(STORY))
-        ratios, n_tokens = [], []
-        for _ in range(setup.rounds(5)):
-            batch_ms, n_batch = _ms_and_tokens(engine.generate(continuations))
-            single = [_ms_and_tokens(engine.generate([one])) for one in continuations]
-            n_single = sum(n for _, n in single)
-            ratios.append((batch_ms / n_batch) / (sum(ms for ms, _ in single) / n_single))
-            n_tokens += [n_batch, n_single]
-    details = {"tokens": [min(n_tokens), max(n_tokens)], "temperature": 0.8, "seed": setup.seed}
+        for i in range(setup.rounds(8)):
+            ratios += _batch_ratios(engine, setup.seed + BATCH * i)
+    if not ratios:
+        note = "every continuation ended at once"
+        return {"batch8_ratio": Figure(None, "ratio", at_most=0.6, note=note)}
+    details = {"temperature": TEMPERATURE, "tokens_a_block": BATCH * BATCH_BLOCK_STEPS}
     return {"batch8_ratio": median(ratios, "ratio", at_most=0.6, details=details)}
 
 
@@ -204,16 +198,37 @@ def _ms_of_steps(job: Endless, n: int) -> float:
     return (time.perf_counter() - started) * 1000 / n
 
 
-def _ms_and_tokens(job: Generation) -> tuple[float, int]:
-    """Time of a generation whose prompt is in the cache, and the tokens of all its continuations."""
+def _batch_ratios(engine: LlamaEngine, seed: int) -> list[float]:
+    """Of blocks of steps, batch and singles in turn, up to the first end of a continuation."""
+    stop = Stop(BATCH_TOKENS_EACH)
+    continuations = [
+        Continuation(STORY, stop, Sampling(TEMPERATURE, top_p=0.95, seed=seed + i), heal=False)
+        for i in range(BATCH)
+    ]
+    batch = [engine.generate(continuations)]
+    singles = [engine.generate([one]) for one in continuations]
+    ratios: list[float] = []
+    for i in range(BATCH_TOKENS_EACH // BATCH_BLOCK_STEPS):
+        if i % 2:
+            batch_ms, single_ms = _ms_of_block(batch), _ms_of_block(singles)
+        else:
+            single_ms, batch_ms = _ms_of_block(singles), _ms_of_block(batch)
+        if batch_ms is None or single_ms is None:
+            break
+        if i > 0:  # in the first step of a batch all share one row
+            ratios.append(batch_ms / single_ms)
+    for job in (*batch, *singles):
+        job.pause()
+    return ratios
+
+
+def _ms_of_block(jobs: Sequence[Job]) -> float | None:
+    """Of `BATCH_BLOCK_STEPS` steps of each job; None when one of their continuations ended."""
     started = time.perf_counter()
-    n_steps = n_tokens = 0
-    while not job.is_done:
-        events = job.step()
-        n_steps += 1
-        n_tokens += n_steps * sum(isinstance(event, Finished) for event in events)
-    job.pause()
-    return (time.perf_counter() - started) * 1000, n_tokens
+    for _ in range(BATCH_BLOCK_STEPS):
+        if any(isinstance(event, Finished) for job in jobs for event in job.step()):
+            return None
+    return (time.perf_counter() - started) * 1000
 
 
 def _cancelled_after(engine: LlamaEngine, job: Job, seconds: float) -> float | None:
