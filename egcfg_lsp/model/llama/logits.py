@@ -18,7 +18,7 @@ def log_softmax(logits: Floats, out: Floats, scratch: Floats) -> Floats:
     """Natural log-probabilities of logits."""
     np.subtract(logits, logits.max(), out=out)
     np.exp(out, out=scratch)
-    out -= np.float32(np.log(scratch.sum(dtype=np.float64)))
+    out -= np.log(scratch.sum())
     return out
 
 
@@ -27,7 +27,7 @@ def log_probability(logits: Floats, token: int, scratch: Floats) -> float:
     highest = logits.max()
     np.subtract(logits, highest, out=scratch)
     np.exp(scratch, out=scratch)
-    return float(logits[token] - highest) - float(np.log(scratch.sum(dtype=np.float64)))
+    return float(logits[token] - highest) - float(np.log(scratch.sum()))
 
 
 def guided(prior: Floats, signal: Floats, scale: float, out: Floats) -> Floats:
