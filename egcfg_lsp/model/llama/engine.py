@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -156,6 +157,7 @@ class Generation:
     def __init__(self, engine: LlamaEngine, continuations: Sequence[Continuation]) -> None:
         self._engine = engine
         self._usage: dict[Strand, Usage] = {}
+        self._tokenize = cache(engine.tokenize)  # continuations of one prompt tokenise it once
         strands: dict[tuple[int, ...], Strand] = {}
         self._alive = [
             self._sequence(i, continuation, strands) for i, continuation in enumerate(continuations)
@@ -200,7 +202,7 @@ class Generation:
         signal = continuation.signal
         prompts = [continuation.prompt] if signal is None else [continuation.prompt, signal]
         n_more = continuation.stop.max_tokens
-        tokens = [self._engine.tokenize(prompt, n_more) for prompt in prompts]
+        tokens = [self._tokenize(prompt, n_more) for prompt in prompts]
         last = continuation.prompt.parts[-1] if continuation.prompt.parts else ""
         before = "" if isinstance(last, Marker | Control) else last
         starts_line = before == "" or before.endswith("\n")
@@ -208,7 +210,7 @@ class Generation:
         if continuation.heal and not starts_line:
             tokens, typed = self._without_last(tokens)
         return _Sequence(
-            strands=[strands.setdefault(tuple(prompt), Strand(prompt)) for prompt in tokens],
+            strands=[strands.setdefault(tuple(prompt), Strand([*prompt])) for prompt in tokens],
             text=GeneratedText(continuation.stop, i, starts_line=starts_line),
             chooser=Chooser(continuation.sampling),
             guidance_scale=continuation.guidance_scale,

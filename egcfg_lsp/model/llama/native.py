@@ -1,6 +1,7 @@
 """llama.cpp's model and context through its low-level API: loading, decoding, the KV cache's memory.
 
-The only module besides `vocabulary` that calls llama.cpp. Knows nothing of what is decoded or why.
+With `vocabulary` the only module that calls llama.cpp, but for the worker's silencing of its log. Knows
+nothing of what is decoded or why.
 """
 
 from __future__ import annotations
@@ -105,9 +106,10 @@ class NativeModel:
         )
 
     def decode(self, rows: Sequence[Row]) -> bool:
-        """Compute at most `BATCH_TOKENS` tokens; False when aborted or without room for them.
+        """Compute at most `BATCH_TOKENS` tokens; False when aborted.
 
-        The cache then holds some of the tokens or none: trim the sequences to what is known.
+        Then, and after an error, the cache holds some of the tokens or none: trim the sequences to what
+        is known.
         """
         batch, i = self._batch, 0
         for row in rows:
