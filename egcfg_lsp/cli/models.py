@@ -15,7 +15,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
-from rich.table import Table
+from rich.table import Column, Table
 
 from egcfg_lsp.model.catalogue import (
     CatalogueModel,
@@ -56,7 +56,14 @@ def pull(name: Name = DEFAULT_MODEL) -> None:
 @app.command("list")
 def list_() -> None:
     """The catalogue: names, sizes, licences, what they need, and what is downloaded."""
-    table = Table("name", "model", "size", "licence", "hardware", "downloaded")
+    table = Table(
+        Column("name", no_wrap=True),  # it is there to be typed
+        Column("model", overflow="fold"),
+        Column("size", overflow="fold"),
+        Column("licence", no_wrap=True),
+        Column("hardware", overflow="fold"),
+        "there",
+    )
     for entry in catalogue().values():
         hardware = f"{entry.hardware}; {entry.memory_gb} GB RAM"
         downloaded = "yes" if entry.is_pulled else "no"

@@ -99,8 +99,9 @@ def test_missing_model_is_told_by_every_command(tmp_path: Path) -> None:
         assert "egcfg-lsp models pull" in done.stdout + done.stderr
 
 
-def test_models_list() -> None:
-    done = egcfg("models", "list", COLUMNS="120")
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_models_list(columns: str) -> None:
+    done = egcfg("models", "list", COLUMNS=columns)
     assert done.returncode == 0
     assert "qwen2.5-coder-0.5b" in done.stdout
     assert "Apache-2.0" in done.stdout
