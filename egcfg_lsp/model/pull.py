@@ -12,7 +12,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -63,15 +63,19 @@ def pull(
     raise PullError(f"no source gave {entry.file}:\n  " + "\n  ".join(reasons))
 
 
-def _only_one(path: Path, on_note: Callable[[str], None]) -> FileLock:
+@contextmanager
+def _only_one(path: Path, on_note: Callable[[str], None]) -> Iterator[None]:
+    """Hold the download's lock; `on_note` is told whenever another one is waited for."""
     lock = FileLock(lock_of(path))
     try:
         lock.acquire(timeout=0)
     except Timeout:
         on_note("another process is downloading this model; waiting for it")
-    else:
+        lock.acquire()
+    try:
+        yield
+    finally:
         lock.release()
-    return lock
 
 
 def _write_verified(
