@@ -7,37 +7,78 @@ Does not know which token text a family has for a marker (`families`), or its ch
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePath
 
 from egcfg_lsp.prompt.families import FAMILIES, Family, Layout, OtherFiles
 from egcfg_lsp.prompt.parts import Control, Marker, Prompt, PromptForm, PromptPart
 from egcfg_lsp.source.lines import split_lines
 
-PREFIX_LINES, SUFFIX_LINES = 96, 32
-"""Lines of the file before the anchor (at most, plus one window step) and after the cursor."""
-WINDOW_STEP = 32
-"""The window's upper edge moves in steps of this many lines: typing in one place leaves it still."""
-MAX_CHARACTERS = 6000
-"""Cap on either side of the cursor, for files with very long lines."""
-TEST_CHARACTERS = 2000
-"""Cap on the text of the tests put before the file."""
-ANCHOR_STEP, ANCHOR_LINES = 32, 4
-"""After the middle marker stand at least `ANCHOR_LINES` and under `ANCHOR_LINES + ANCHOR_STEP`
-lines, fewer only at the function's start; the step keeps everything before them still."""
-
-
 CHAT_FENCE = "```"
 """Encloses code in a chat prompt; in the answer a line that begins with it ends the code."""
+CHARACTERS_A_TOKEN = 3
+"""A cautious estimate for code: budgets are in characters, since only the worker has a tokenizer."""
+
+
+@dataclass(frozen=True)
+class PromptLimits:
+    """How much of what stands in a prompt; 0 leaves a part out."""
+
+    prefix_lines: int = 96
+    """Lines of the file before the anchor: at least these, where there are as many."""
+    suffix_lines: int = 32
+    side_characters: int = 6000
+    """Cap on prefix, on middle and on suffix each, for files with very long lines."""
+    import_characters: int = 800
+    """Of the file's imports that stand above the window."""
+    test_characters: int = 2000
+    file_characters: int = 2000
+    """Of signatures and other files' chunks."""
+    anchor_step: int = 32
+    anchor_lines: int = 4
+    """Behind the middle marker stand at least `anchor_lines` and under `anchor_lines + anchor_step`
+    lines, fewer only at the function's start; the step keeps everything before them still.
+    A step of 0 puts nothing behind the marker."""
+
+    def within(self, n_tokens: int) -> PromptLimits:
+        """The same proportions for a context in which a prompt may have `n_tokens`."""
+        characters = (
+            3 * self.side_characters
+            + self.import_characters
+            + self.test_characters
+            + self.file_characters
+        )
+        share = min(1.0, n_tokens * CHARACTERS_A_TOKEN / characters)
+        return replace(
+            self,
+            side_characters=int(self.side_characters * share),
+            import_characters=int(self.import_characters * share),
+            test_characters=int(self.test_characters * share),
+            file_characters=int(self.file_characters * share),
+        )
+
+
+DEFAULT_LIMITS = PromptLimits()
+File = tuple[str, str]
+"""Name and source of a file, or of a piece of one."""
+
 _MISSING = "# …the missing code…\n"
+_DEFINITION = re.compile(r"[ \t]*(@|(async[ \t]+)?def\b|class\b)")
+_IMPORT = re.compile(r"(from|import)\b")
+_EDGE_SHARE = 4
+"""About one definition in so many can be a window's edge, chosen by its text: lines typed above
+shift no edge, and neighbouring functions share theirs."""
 
 
 @dataclass(frozen=True)
 class _Texts:
     """What a prompt is made from."""
 
-    files: tuple[tuple[str, str], ...]
-    """Name and source of each file put before the one at hand."""
+    files: tuple[File, ...]
+    """Put before the one at hand."""
     name: str
     """The name of the file at hand; may be empty."""
     prefix: str
@@ -54,26 +95,32 @@ def infill_prompt(
     form: PromptForm,
     function_line: int,
     path: PurePath | None = None,
-    tests: tuple[tuple[str, str], ...] = (),
+    tests: Sequence[File] = (),
+    files: Sequence[File] = (),
+    limits: PromptLimits = DEFAULT_LIMITS,
 ) -> Prompt:
     """The prompt that asks for the text between `before` and `after` (LF line ends).
 
     `function_line` is the 0-based line in `before` where the target starts (0 without a target):
     the lines typed since an anchor in the function stand last, as the beginning of what is asked
-    for. `tests` are (file name, source) pairs. Without fill-in-the-middle markers the prompt is a
-    chat whose answer has begun with those lines, in a code fence; without a chat template, a plain
-    continuation of `before`.
+    for. `files` and then `tests` stand first, the most telling of each first dropped last. Without
+    fill-in-the-middle markers the prompt is a chat whose answer has begun with those lines, in a
+    code fence; without a chat template, a plain continuation of `before`.
     """
     lines = split_lines(before)
-    cursor_line = before.count("\n")
-    anchor = anchor_line(function_line, cursor_line)
-    window = max(0, (anchor - PREFIX_LINES) // WINDOW_STEP * WINDOW_STEP)
+    anchor = anchor_line(function_line, before.count("\n"), limits)
+    edge = window_edge(lines, anchor, limits.prefix_lines)
+    imports = _imports_above(lines, edge, limits.import_characters)
+    room = limits.side_characters
     texts = _Texts(
-        files=_within_budget(tests),
+        files=(
+            *_within_budget(files, limits.file_characters),
+            *_within_budget(tests, limits.test_characters),
+        ),
         name=path.name if path is not None else "",
-        prefix="".join(lines[window:anchor])[-MAX_CHARACTERS:],
-        middle="".join(lines[anchor:])[-MAX_CHARACTERS:],
-        suffix="".join(split_lines(after)[:SUFFIX_LINES])[:MAX_CHARACTERS],
+        prefix=imports + _last("".join(lines[edge:anchor]), room),
+        middle=_last("".join(lines[anchor:]), room),
+        suffix="".join(split_lines(after)[: limits.suffix_lines])[:room],
     )
     family = FAMILIES.get(form.family)
     if family is not None and form.markers >= family.fim_markers:
@@ -83,15 +130,44 @@ def infill_prompt(
     return Prompt((_commented(texts) + texts.prefix + texts.middle,))
 
 
-def anchor_line(function_line: int, cursor_line: int) -> int:
-    """First line that stands after the middle marker: still over `ANCHOR_STEP` lines of typing."""
+def anchor_line(function_line: int, cursor_line: int, limits: PromptLimits = DEFAULT_LIMITS) -> int:
+    """First line that stands after the middle marker: still over `anchor_step` lines of typing."""
+    if not limits.anchor_step:
+        return cursor_line + 1
     typed = max(0, cursor_line - function_line)
-    return function_line + max(0, (typed - ANCHOR_LINES) // ANCHOR_STEP * ANCHOR_STEP)
+    n_steps = (typed - limits.anchor_lines) // limits.anchor_step
+    return function_line + max(0, n_steps * limits.anchor_step)
 
 
-def _within_budget(tests: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    budget, kept = TEST_CHARACTERS, []
-    for name, source in tests:
+def window_edge(lines: Sequence[str], anchor: int, n_lines: int) -> int:
+    """The line where the prefix starts: at least `n_lines` before the anchor, or the file's start.
+
+    It is a definition that is chosen by its own text; without one in reach, the line itself.
+    """
+    nearest = anchor - n_lines
+    furthest = nearest - n_lines
+    for row in range(nearest, max(furthest, 0), -1):
+        if _DEFINITION.match(lines[row]) and zlib.crc32(lines[row].encode()) % _EDGE_SHARE == 0:
+            return row
+    return max(0, nearest) if furthest > 0 else 0
+
+
+def _imports_above(lines: Sequence[str], edge: int, n_characters: int) -> str:
+    """The file's top-level imports above the window, one line each, as many as there is room for."""
+    kept = ""
+    for line in lines[:edge]:
+        if _IMPORT.match(line) and len(kept) + len(line) <= n_characters:
+            kept += line
+    return kept and kept + "\n"
+
+
+def _last(text: str, n_characters: int) -> str:
+    return text[-n_characters:] if n_characters else ""
+
+
+def _within_budget(files: Sequence[File], budget: int) -> tuple[File, ...]:
+    kept = []
+    for name, source in files:
         if len(source) <= budget:
             kept.append((name, source))
             budget -= len(source)

@@ -15,20 +15,18 @@ from egcfg_lsp.prompt import (
     PromptPart,
     infill_prompt,
 )
-from egcfg_lsp.prompt.fim import (
-    ANCHOR_LINES,
-    ANCHOR_STEP,
-    MAX_CHARACTERS,
-    TEST_CHARACTERS,
-    anchor_line,
-)
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits, anchor_line, window_edge
 
+ANCHOR_LINES, ANCHOR_STEP = DEFAULT_LIMITS.anchor_lines, DEFAULT_LIMITS.anchor_step
 PREFIX, SUFFIX, MIDDLE = Marker.FIM_PREFIX, Marker.FIM_SUFFIX, Marker.FIM_MIDDLE
 SEPARATOR = Marker.FILE_SEPARATOR
 HEAD = "import math\n\n\ndef area(r):\n"
 BEFORE, AFTER = HEAD + "    x = 1\n", "\nprint(1)\n"
 TYPED = "def area(r):\n    x = 1\n"
-TESTS = (("test_area.py", "assert area(0) == 0"), ("test_big.py", "y" * TEST_CHARACTERS))
+TESTS = (
+    ("test_area.py", "assert area(0) == 0"),
+    ("test_big.py", "y" * DEFAULT_LIMITS.test_characters),
+)
 PATH = PurePath("pkg/area.py")
 CHAT = PromptForm(chat=("<user>", "<assistant>"))
 
@@ -181,4 +179,70 @@ def test_typing_a_function_far_down_only_appends_to_the_prompt(form: PromptForm)
 def test_a_huge_file_gives_a_bounded_prompt(form: PromptForm) -> None:
     line = "x" * 500 + "\n"
     prompt = infill_prompt(line * 10_000, line * 10_000, form=form, function_line=0)
-    assert len(text_of(prompt)) < 3 * MAX_CHARACTERS + 400
+    assert len(text_of(prompt)) < 3 * DEFAULT_LIMITS.side_characters + 400
+
+
+DEFINITIONS = [f"def f{i}():\n" if i % 10 == 0 else "    x = 1\n" for i in range(1000)]
+
+
+def test_window_starts_at_a_definition_and_holds_enough_lines() -> None:
+    edges = [window_edge(DEFINITIONS, anchor, 96) for anchor in range(1000)]
+    assert edges[:97] == [0] * 97
+    for anchor, edge in enumerate(edges):
+        assert edge == max(0, edge) and anchor - edge >= min(anchor, 96)
+        assert DEFINITIONS[edge].startswith("def") or edge == anchor - 96
+    assert len(set(edges)) < 60, "neighbouring anchors share their edge"
+
+
+def test_lines_typed_above_the_window_leave_its_text_alone() -> None:
+    for anchor in range(300, 900, 7):
+        texts = {
+            "".join(moved[window_edge(moved, anchor + n, 96) : anchor + n])
+            for n in range(8)
+            for moved in [[*["import x\n"] * n, *DEFINITIONS]]
+        }
+        assert len(texts) == 1
+
+
+def test_imports_above_the_window_stand_before_it() -> None:
+    head = "import a\nfrom b import c\n  import never\nimportant = 1\n"
+    before = head + "".join(DEFINITIONS) + "def g():\n    "
+    line = before.count("\n") - 1
+    prompt = infill_prompt(before, "\n", form=QWEN, function_line=line)
+    prefix = prompt.parts[1]
+    assert isinstance(prefix, str)
+    assert prefix.startswith("import a\nfrom b import c\n\ndef f")
+    bare = infill_prompt(
+        before, "\n", form=QWEN, function_line=line, limits=PromptLimits(import_characters=0)
+    )
+    assert bare.parts[1] == prefix.removeprefix("import a\nfrom b import c\n\n")
+
+
+def test_limits_at_zero_leave_their_parts_out() -> None:
+    limits = PromptLimits(
+        suffix_lines=0, test_characters=0, file_characters=0, anchor_step=0, import_characters=0
+    )
+    prompt = infill_prompt(
+        BEFORE, AFTER, form=QWEN, function_line=3, tests=TESTS, files=TESTS, limits=limits
+    )
+    assert prompt.parts == (PREFIX, BEFORE, SUFFIX, "", MIDDLE, "")
+
+
+def test_other_files_stand_before_the_tests() -> None:
+    files = (("signatures.py", "def half(x): ..."),)
+    prompt = infill_prompt(
+        BEFORE, AFTER, form=QWEN, function_line=3, path=PATH, tests=TESTS, files=files
+    )
+    head = (SEPARATOR, "signatures.py\ndef half(x): ...\n", SEPARATOR)
+    assert prompt.parts[:3] == head
+
+
+@pytest.mark.parametrize("form", EVERY_FORM)
+def test_a_small_context_gets_a_small_prompt(form: PromptForm) -> None:
+    limits = DEFAULT_LIMITS.within(1000)
+    line = "some_name = other_name + 1\n"
+    prompt = infill_prompt(
+        line * 500, line * 500, form=form, function_line=450, tests=TESTS, limits=limits
+    )
+    assert len(text_of(prompt)) < 3000 + 400
+    assert DEFAULT_LIMITS.within(100_000) == DEFAULT_LIMITS
