@@ -10,7 +10,7 @@ EXAMPLE := examples/shop/pricing.py:8
 # A folder with HumanEval-SingleLineInfilling.jsonl.gz, for `make bench`.
 DATA ?=
 
-.PHONY: demo test lint bench test-editors screenshots lock clean
+.PHONY: demo test lint bench docs test-editors screenshots lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/egcfg-lsp models pull
@@ -29,6 +29,9 @@ lint: $(VENV)/installed-dev
 bench: $(VENV)/installed-dev
 	@$(BIN)/egcfg-lsp models pull >&2
 	@$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA))
+
+docs: $(VENV)/installed
+	$(BIN)/egcfg-lsp settings > docs/settings.md
 
 test-editors: $(VENV)/installed-dev
 	$(BIN)/egcfg-lsp models pull

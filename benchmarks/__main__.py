@@ -11,14 +11,18 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import engine
+from benchmarks import engine, lsp, source
 from benchmarks.bare import silence_llama
 from benchmarks.figures import Benchmark, Figures, Setup
 from benchmarks.report import report
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.settings import DEFAULT_MODEL
 
-GROUPS: Mapping[str, tuple[Benchmark, ...]] = {"engine": engine.BENCHMARKS}
+GROUPS: Mapping[str, tuple[Benchmark, ...]] = {
+    "engine": engine.BENCHMARKS,
+    "source": source.BENCHMARKS,
+    "lsp": lsp.BENCHMARKS,
+}
 LATEST = Path(__file__).parent / "latest.json"
 
 

@@ -16,13 +16,13 @@ from benchmarks.decoding import opened
 from benchmarks.figures import Figure, Figures, Setup
 from benchmarks.typing_sessions import recorded, requests
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import draft_texts
-from egcfg_lsp.completion.engine import oracle_tests
-from egcfg_lsp.completion.filters import rejects_cursor
+from egcfg_lsp.completion.draft import Draft, draft_texts, place_of
+from egcfg_lsp.completion.engine import Tools, circumstances
+from egcfg_lsp.completion.filters import word_right
+from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import Continuation, Finished, LanguageModel, Line, ModelInfo, Priority, Usage
 from egcfg_lsp.model.llama.engine import LlamaEngine, drive
 from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
-from egcfg_lsp.source.target import find_target
 
 N_KEYS = 200
 MAX_TOKENS = 8
@@ -95,12 +95,12 @@ class RecordingModel:
     async def close(self) -> None: ...
 
 
-async def draft(request: Request, model: LanguageModel) -> list[str]:
+async def draft(request: Request, model: LanguageModel) -> list[Draft]:
     """What the ladder's first rung says."""
-    target = find_target(request.text, request.offset)
-    tests = oracle_tests(request, target)
-    async with aclosing(draft_texts(request, target, tests, model)) as texts:
-        return [text async for text in texts]
+    here = circumstances(request, Tools(model, Bubblewrap()))
+    texts = draft_texts(request, here.target, here.tests, model, files=here.files)
+    async with aclosing(texts) as drafts:
+        return [drafted async for drafted in drafts]
 
 
 def changed_part(prompt: Prompt, earlier: Iterable[Prompt]) -> str:
@@ -121,7 +121,7 @@ def _reread(
         model = RecordingModel(engine, MAX_TOKENS)
         n_keys = setup.rounds(N_KEYS, 24)
         for request in requests(recorded(name), n_keys, closes_brackets=closes_brackets):
-            if rejects_cursor(request.after) is None:
+            if word_right(place_of(request, None)) is None:
                 asyncio.run(draft(request, model))
     counts = [usage.n_read for _, usage in model.asked]
     first, *later = counts

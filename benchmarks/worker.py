@@ -15,13 +15,13 @@ from benchmarks.decoding import COUNTING
 from benchmarks.figures import Figures, Setup, median
 from benchmarks.typing_sessions import recorded, requests
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import draft_texts
-from egcfg_lsp.completion.engine import oracle_tests
+from egcfg_lsp.completion.draft import Draft, draft_texts
+from egcfg_lsp.completion.engine import Tools, circumstances
+from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Stop
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
-from egcfg_lsp.source.target import find_target
 
 SESSION, COLD_KEY = "first line", 100
 """The cursor after this many keys of a recorded session stands in the middle of a line."""
@@ -99,13 +99,13 @@ async def _round(setup: Setup) -> _Round:
 
 async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
     started = time.perf_counter()
-    target = find_target(request.text, request.offset)
-    tests = oracle_tests(request, target)
-    async with aclosing(draft_texts(request, target, tests, model)) as texts:
-        text = await anext(texts, "")
+    here = circumstances(request, Tools(model, Bubblewrap()))
+    texts = draft_texts(request, here.target, here.tests, model, files=here.files)
+    async with aclosing(texts) as drafts:
+        drafted = await anext(drafts, Draft(""))
         ms = (time.perf_counter() - started) * 1000
     usage = await model.read(model.prompt, Priority.IDLE)
-    return _FirstLine(ms, text, usage.n_read + usage.n_reused)
+    return _FirstLine(ms, drafted.text, usage.n_read + usage.n_reused)
 
 
 async def _busy_ratios(setup: Setup, n: int) -> list[float]:

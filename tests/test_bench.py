@@ -78,6 +78,14 @@ def test_without_anchor_all_before_the_cursor_is_in_the_prefix() -> None:
     assert without_anchor(Prompt((*ends, "b"))) == Prompt(moved)
 
 
+def test_source_figures_stand_on_the_page(setup: Setup) -> None:
+    found = run(setup, {"source": list(GROUPS["source"])})["source"]
+    assert all(figure.value is not None and figure.value > 0 for figure in found.values())
+    for name, figure in found.items():
+        cells = ("", f"`{name}`", figure.unit, figure.aim.replace("<=", "≤"), "")
+        assert "|".join(f" {cell} " if cell else " " for cell in cells).strip() in README
+
+
 def test_every_group_has_its_chapter() -> None:
     chapters = re.findall(r"^## Group `(\w+)`", README, re.MULTILINE)
     assert chapters == list(GROUPS)

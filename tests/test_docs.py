@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
 import typer.main
+from typer.testing import CliRunner
 
 import egcfg_lsp
 from egcfg_lsp.cli import app
+from egcfg_lsp.cli.settings import settings_page, vscode_properties
 from egcfg_lsp.completion import Outcome
 from egcfg_lsp.lsp import protocol
-from egcfg_lsp.settings import Settings, camel_case
+from egcfg_lsp.settings import (
+    DEFINITIONS,
+    PYPROJECT,
+    Settings,
+    Source,
+    project_options,
+    resolve_settings,
+)
 
 REPOSITORY = Path(egcfg_lsp.__file__).parents[1]
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
+SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
 README = (REPOSITORY / "README.md").read_text()
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 
@@ -40,7 +51,12 @@ def names_of(message: type) -> set[str]:
 
 
 def test_every_custom_method_has_its_section_and_no_other() -> None:
-    methods = {protocol.SUGGESTIONS_CHANGED, protocol.STATUS, protocol.TRUST_CHANGED}
+    methods = {
+        protocol.SUGGESTIONS_CHANGED,
+        protocol.STATUS,
+        protocol.TRUST_CHANGED,
+        protocol.OPTIONS_CHANGED,
+    }
     assert set(re.findall(r"^## `(egcfg/\w+)`", PROTOCOL, re.MULTILINE)) == methods
     assert f"`{protocol.DID_ACCEPT}`" in PROTOCOL
 
@@ -51,13 +67,47 @@ def test_fields_of_the_messages() -> None:
     assert fields_in(suggestion) == names_of(protocol.Suggestion)
     assert fields_in(section(protocol.STATUS)) == names_of(protocol.Status)
     assert fields_in(section(protocol.TRUST_CHANGED)) == names_of(protocol.TrustChanged)
+    assert fields_in(section(protocol.OPTIONS_CHANGED)) == names_of(protocol.OptionsChanged)
     for outcome in Outcome:
         assert f"`{outcome.value}`" in suggestion
 
 
-def test_initialization_options() -> None:
-    names = {camel_case(field.name) for field in dataclasses.fields(Settings)}
-    assert fields_in(section("Initialisation")) == names
+def test_the_page_of_the_settings() -> None:
+    assert settings_page() == SETTINGS, "run `make docs`"
+    assert CliRunner().invoke(app, ["settings"]).stdout == SETTINGS
+
+
+def test_properties_of_vscode() -> None:
+    package = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text())
+    properties = package["contributes"]["configuration"]["properties"]
+    assert properties.pop("egcfg.serverCommand")["scope"] == "machine"
+    assert properties == vscode_properties(), "see `egcfg-lsp settings --json`"
+    printed = CliRunner().invoke(app, ["settings", "--json"]).stdout
+    assert properties == json.loads(printed)
+    trust = package["capabilities"]["untrustedWorkspaces"]["restrictedConfigurations"]
+    assert {key for key in properties if properties[key]["scope"] == "machine"} <= set(trust)
+
+
+def test_options_of_neovim() -> None:
+    folder = REPOSITORY / "editors" / "neovim"
+    init = (folder / "lua" / "egcfg" / "init.lua").read_text()
+    table = re.search(r"^local SERVER_OPTIONS = \{(.*?)^\}", init, re.MULTILINE | re.DOTALL)
+    assert table is not None
+    names = {definition.name for definition in DEFINITIONS} - {"trusted"}
+    assert set(re.findall(r'"(\w+)"', table[1])) == names
+    set_up = (folder / "doc" / "egcfg.txt").read_text().split("Options of the server;")[1]
+    assert set(re.findall(r"^ +(\w+) = nil,", set_up, re.MULTILINE)) == names
+
+
+def test_examples_of_the_settings() -> None:
+    blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", SETTINGS, re.MULTILINE | re.DOTALL))
+    assert set(json.loads(blocks["json"])) <= set(vscode_properties())
+    names = {definition.name for definition in DEFINITIONS}
+    assert set(re.findall(r"^  (\w+) =", blocks["lua"], re.MULTILINE)) - {"trust"} <= names
+    options, problems = project_options(blocks["toml"])
+    settings, more_problems = resolve_settings([Source(PYPROJECT, options, is_user=False)])
+    assert (problems, more_problems) == ([], [])
+    assert settings != Settings()
 
 
 def test_every_command_is_in_the_readme() -> None:
@@ -79,7 +129,7 @@ def test_every_room_is_in_the_architecture() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{n}" for n in ("architecture.md", "protocol.md"))]
+    "page", ["README.md", *(f"docs/{n}" for n in ("architecture.md", "protocol.md", "settings.md"))]
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = REPOSITORY / page

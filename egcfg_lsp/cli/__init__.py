@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from egcfg_lsp import __version__
-from egcfg_lsp.cli import complete, doctor, models, serve
+from egcfg_lsp.cli import bench, complete, doctor, models, serve, settings
 
 app = typer.Typer(
     name="egcfg-lsp",
@@ -19,7 +19,9 @@ app = typer.Typer(
 app.command("serve")(serve.serve)
 app.command("complete")(complete.complete)
 app.command("doctor")(doctor.doctor)
+app.command("settings")(settings.settings)
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 def main() -> None:

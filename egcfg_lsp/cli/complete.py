@@ -5,23 +5,30 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from egcfg_lsp.completion import Outcome, Request, Update
-from egcfg_lsp.completion.engine import ladder
+from egcfg_lsp.completion import Drop, Outcome, Request, Update
+from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
 from egcfg_lsp.completion.project import project_root
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.model.llama.client import LlamaModel
-from egcfg_lsp.settings import DEFAULT_MODEL, Settings
-from egcfg_lsp.source.target import position_at
+from egcfg_lsp.settings import (
+    DEFAULT_MODEL,
+    PYPROJECT,
+    Source,
+    project_options,
+    resolve_settings,
+)
+from egcfg_lsp.source.lines import position_at
 
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 _STYLES = {Outcome.VERIFIED: "green", Outcome.FAILS: "red", Outcome.PARTIAL: "red"}
@@ -43,7 +50,8 @@ def complete(
     """Complete the code at a place, run it against the tests there, and show the outcome."""
     console = Console(highlight=False, soft_wrap=True)
     try:
-        request = read_request(place, Settings(model=model, trusted=trust, gpu_layers=gpu_layers))
+        options = {"model": model, "trusted": trust, "gpuLayers": gpu_layers}
+        request = with_settings(read_request(place), options)
         show = _nothing if as_json else _Printer(console, request)
         update = asyncio.run(_climb(request, show))
     except (ModelError, ModelNotFoundError, PlaceError) as error:
@@ -60,14 +68,28 @@ def complete(
         best = update.suggestions[0]
         console.print(best.summary, style=_STYLES.get(best.outcome, "yellow"), markup=False)
     else:
-        console.print("no suggestion: " + "; ".join(drop.reason for drop in update.drops))
+        console.print("no suggestion: " + "; ".join(drop.cause.text for drop in update.drops))
 
 
 class PlaceError(Exception):
     """The place on the command line is not one; the message is for people."""
 
 
-def read_request(place: str, settings: Settings) -> Request:
+def with_settings(request: Request, options: Mapping[str, object]) -> Request:
+    """The request under the user's options and what its project says; problems go to stderr."""
+    sources = [Source("the command line", options, is_user=True)]
+    problems: list[str] = []
+    pyproject = None if request.root is None else request.root / "pyproject.toml"
+    if pyproject is not None and pyproject.is_file():
+        table, problems = project_options(pyproject.read_text(encoding="utf-8", errors="replace"))
+        sources.append(Source(PYPROJECT, table, is_user=False))
+    settings, wrong = resolve_settings(sources)
+    for problem in (*problems, *wrong):
+        typer.echo(f"warning: {problem}", err=True)
+    return replace(request, settings=settings)
+
+
+def read_request(place: str) -> Request:
     """The request of `PATH:LINE[:COL]`; raises PlaceError."""
     match = _PLACE.fullmatch(place)
     if match is None:
@@ -88,25 +110,31 @@ def read_request(place: str, settings: Settings) -> Request:
     if not 0 <= column <= len(content):
         raise PlaceError(f"line {row + 1} has columns 1 to {len(content) + 1}, not {column + 1}")
     offset = sum(len(line) + 1 for line in lines[:row]) + column
-    return Request(text, offset, path, project_root(path), settings)
+    return Request(text, offset, path, project_root(path))
 
 
 def as_dict(request: Request, update: Update) -> dict[str, object]:
     """The JSON of one completion; lines and columns are 1-based, columns count code points."""
     row, column = position_at(request.text, request.offset)
-    place = {"line": row + 1, "column": column + 1}
+    start = {"line": row + 1, "column": column + 1}
     return {
         "suggestions": [
             {
                 "id": suggestion.id,
                 "text": suggestion.text,
-                "range": {"start": place, "end": place},
+                "range": {
+                    "start": start,
+                    "end": {"line": row + 1, "column": column + 1 + suggestion.replaces},
+                },
                 "outcome": suggestion.outcome,
                 "summary": suggestion.summary,
             }
             for suggestion in update.suggestions
         ],
-        "drops": [{"text": drop.text, "reason": drop.reason} for drop in update.drops],
+        "drops": [
+            {"text": drop.text, "cause": drop.cause, "reason": drop.cause.text}
+            for drop in update.drops
+        ],
         "timings": dict(update.timings),
     }
 
@@ -138,12 +166,13 @@ def _nothing(_: Update) -> None:
 
 
 async def _climb(request: Request, show: Callable[[Update], None]) -> Update:
-    model, last = (
-        LlamaModel(model_file(request.settings.model), request.settings),
-        Update(done=True),
-    )
+    """The last update; the model is not loaded where nothing may be asked."""
+    last = Update(done=True)
+    if (cause := await asyncio.to_thread(reason_not_to_ask, request)) is not None:
+        return replace(last, drops=(Drop(cause),))
+    model = LlamaModel(model_file(request.settings.model), request.settings)
     try:
-        async with aclosing(ladder(request, model, Bubblewrap())) as updates:
+        async with aclosing(ladder(request, Tools(model, Bubblewrap()))) as updates:
             async for update in updates:
                 show(update)
                 last = update

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
+from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.settings import Settings
+from egcfg_lsp.source.edit import in_line_ends_of
 
 
 class Outcome(StrEnum):
@@ -18,6 +20,21 @@ class Outcome(StrEnum):
     RUNS = "runs"
     UNVERIFIED = "unverified"
     FAILS = "fails"
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """Text to insert at the cursor of its request, LF line ends."""
+
+    id: str
+    text: str
+    replaces: int = 0
+    """Code points right of the cursor, on its line, that the text takes the place of."""
+    outcome: Outcome = Outcome.UNVERIFIED
+    summary: str = ""
+    """One line for people."""
+    removes_placeholder: bool = False
+    """Accepting it removes the placeholder body (`pass`, `...`) below the cursor in its function."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +49,12 @@ class Request:
     root: Path | None
     """The project of the file; None outside of any."""
     settings: Settings = field(default_factory=Settings)
+    is_automatic: bool = False
+    """Asked for by typing, not by the user's command."""
+    just_accepted: bool = False
+    """Nothing was typed since a single-line suggestion was accepted here."""
+    selected: tuple[int, str] | None = None
+    """The completion popup's selected item: the offset where it would begin, and its text."""
 
     @property
     def before(self) -> str:
@@ -41,24 +64,24 @@ class Request:
     def after(self) -> str:
         return self.text[self.offset :]
 
+    @property
+    def line_before(self) -> str:
+        """The cursor's line up to the cursor."""
+        return self.text[self.text.rfind("\n", 0, self.offset) + 1 : self.offset]
 
-@dataclass(frozen=True)
-class Suggestion:
-    """Text to insert at the cursor of its request, LF line ends."""
-
-    id: str
-    text: str
-    outcome: Outcome = Outcome.UNVERIFIED
-    summary: str = ""
-    """One line for people."""
+    def accepting(self, suggestion: Suggestion) -> Request:
+        """The same with a suggestion accepted, the cursor behind it."""
+        before = self.before + in_line_ends_of(self.text, suggestion.text)
+        after = self.after[suggestion.replaces :]
+        return replace(self, text=before + after, offset=len(before), selected=None)
 
 
 @dataclass(frozen=True)
 class Drop:
-    """A continuation that is not suggested, and why."""
+    """A continuation that is not suggested, or a request that the model was not asked for."""
 
-    text: str
-    reason: str
+    cause: Cause
+    text: str = ""
 
 
 @dataclass(frozen=True)

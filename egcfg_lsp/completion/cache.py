@@ -1,6 +1,7 @@
-"""Rung 0: completions that are known or under way, found again while the user types through them.
+"""Rung 0: completions that are known, under way, or computed ahead of the user.
 
-One completion is under way at a time: a request that does not continue its text stops it.
+One completion is under way at a time: a request that it cannot answer stops it. Knows no editor;
+what fits a request is `reuse`'s matter.
 """
 
 from __future__ import annotations
@@ -12,15 +13,25 @@ from collections.abc import Callable
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 
-from egcfg_lsp.completion import Request, Update
-from egcfg_lsp.completion.engine import ladder, tests_version
-from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.model import LanguageModel, ModelError
+from egcfg_lsp.completion import Drop, Request, Suggestion, Update
+from egcfg_lsp.completion.causes import Cause
+from egcfg_lsp.completion.engine import (
+    Tools,
+    ladder,
+    look_ahead,
+    reason_not_to_ask,
+    tests_version,
+)
+from egcfg_lsp.completion.filters import popup_contradicts
+from egcfg_lsp.completion.reuse import Window, after_accepting, may_fit, remaining, window_of
+from egcfg_lsp.model import ModelError
 
 CAPACITY = 250
-"""Completions kept, least recently used go first."""
+"""Completions kept, and drafts kept; least recently used go first."""
 MAX_CHARACTERS = 8_000_000
 """Of the buffers that the kept completions were asked for."""
+WAIT_SECONDS = 0.2
+"""How long a request waits for one under way that may turn out to answer it."""
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +41,8 @@ class Completion:
     """One climb of the ladder: its request, the latest update, and who is waiting for it."""
 
     request: Request
-    tests: tuple[tuple[str, int], ...]
+    version: object
+    """Of the tests that may judge it."""
     update: Update = field(default_factory=Update)
     error: str = ""
     """Why the model could not answer; such a completion is not kept."""
@@ -39,82 +51,121 @@ class Completion:
     task: asyncio.Task[None] | None = None
 
     def remainder(self, request: Request) -> Update | None:
-        """What is left of this completion for a later request; None if it does not fit.
-
-        It fits if the user typed nothing, or a part of what is suggested.
-        """
+        """What is left of this completion for a later request; None if it does not fit."""
         ours = self.request
-        if (ours.path, ours.after, ours.settings) != (
-            request.path,
-            request.after,
-            request.settings,
-        ):
+        if (ours.path, ours.settings) != (request.path, request.settings):
             return None
-        if not request.before.startswith(ours.before):
-            return None
-        typed = request.before[len(ours.before) :].replace("\r\n", "\n")
-        if not typed:
-            return self.update
-        left = tuple(
-            replace(suggestion, text=suggestion.text[len(typed) :])
-            for suggestion in self.update.suggestions
-            if suggestion.text.startswith(typed) and suggestion.text != typed
-        )
+        if (ours.text, ours.offset) == (request.text, request.offset):
+            asks_more = (
+                ours.is_automatic and not request.is_automatic and not self.update.suggestions
+            )
+            return None if asks_more else self.update
+        rest = [remaining(ours, suggestion, request) for suggestion in self.update.suggestions]
+        left = tuple(suggestion for suggestion in rest if suggestion is not None)
         return replace(self.update, suggestions=left) if left else None
+
+    def may_answer(self, request: Request) -> bool:
+        """Whether it answers a request, or may do so once it has text."""
+        if self.remainder(request) is not None:
+            return True
+        return not self.answerable.is_set() and may_fit(self.request, request)
+
+
+def agreeing(update: Update, request: Request) -> Update:
+    """The update without suggestions that contradict what is selected in the popup."""
+    if request.selected is None:
+        return update
+    start, selected = request.selected
+    typed = request.text[start : request.offset]
+    clashing = [s for s in update.suggestions if popup_contradicts(selected, typed + s.text)]
+    return replace(
+        update,
+        suggestions=tuple(s for s in update.suggestions if s not in clashing),
+        drops=(*update.drops, *(Drop(Cause.POPUP_CONTRADICTS, s.text) for s in clashing)),
+    )
 
 
 class Completions:
     """Answers requests from what is known, from the completion under way, or by a new one."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        sandbox: Sandbox,
-        on_update: Callable[[Completion], None],
-    ) -> None:
-        self._model, self._sandbox, self._on_update = model, sandbox, on_update
+    def __init__(self, tools: Tools, on_update: Callable[[Completion], None]) -> None:
+        self._tools, self._on_update = tools, on_update
         self._known: OrderedDict[int, Completion] = OrderedDict()
+        self._drafts: OrderedDict[Window, Suggestion] = OrderedDict()
         self._current: Completion | None = None
+        self._ahead: asyncio.Task[None] | None = None
 
-    async def first(self, request: Request) -> Update:
+    async def first(self, request: Request, *, wait_seconds: float = 0.0) -> Update:
         """The update to answer with: at once from the cache, else when the first line is there.
 
-        Raises ModelError. When cancelled, the completion goes on until `stop_unless_fits`.
+        The model is asked after `wait_seconds` only. Raises ModelError. When cancelled, the
+        completion goes on until `stop_unless_fits`.
         """
-        tests = tests_version(request)
-        completion = self._find(request, tests) or self._start(request, tests)
+        version = await asyncio.to_thread(tests_version, request)
+        completion = self._find(request, version) or await self._awaited(request, version)
+        if completion is None:
+            if (cause := reason_not_to_ask(request)) is not None:
+                return Update(drops=(Drop(cause),), done=True)
+            await asyncio.sleep(wait_seconds)
+            completion = self._start(request, version)
         await completion.answerable.wait()
         if completion.error:
             raise ModelError(completion.error)
-        return completion.remainder(request) or Update(done=True)
+        update = completion.remainder(request) or Update(done=True)
+        return agreeing(update, request)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._current is not None and not self._current.update.done
+
+    def suggestion(self, suggestion_id: str) -> tuple[Request, Suggestion] | None:
+        """A suggestion that is still known, as it was made."""
+        for completion in reversed(self._known.values()):
+            for suggestion in completion.update.suggestions:
+                if suggestion.id == suggestion_id:
+                    return completion.request, suggestion
+        return None
 
     def stop_unless_fits(self, request: Request | None) -> None:
-        """Stop the completion under way unless it answers `request`; None stops it in any case."""
+        """Stop the completion under way unless it may answer `request`; None stops it in any case."""
         current = self._current
         if current is not None and current.task is not None:
-            if request is not None and current.remainder(request) is not None:
+            if request is not None and current.may_answer(request):
                 return
             current.task.cancel()
             self._current = None
+        if request is None:
+            self._stop_looking_ahead()
 
     async def close(self) -> None:
         """Stop what is under way and wait until it has stopped."""
-        task = self._current.task if self._current is not None else None
+        tasks = [self._ahead, self._current.task if self._current is not None else None]
         self.stop_unless_fits(None)
-        if task is not None:
-            with suppress(asyncio.CancelledError):
-                await task
+        for task in tasks:
+            if task is not None:
+                with suppress(asyncio.CancelledError):
+                    await task
 
-    def _find(self, request: Request, tests: tuple[tuple[str, int], ...]) -> Completion | None:
+    def _find(self, request: Request, version: object) -> Completion | None:
         for key, completion in reversed(self._known.items()):
-            if completion.tests == tests and completion.remainder(request) is not None:
+            if completion.version == version and completion.remainder(request) is not None:
                 self._known.move_to_end(key)
                 return completion
         return None
 
-    def _start(self, request: Request, tests: tuple[tuple[str, int], ...]) -> Completion:
+    async def _awaited(self, request: Request, version: object) -> Completion | None:
+        """The completion under way, if it soon turns out to answer the request."""
+        current = self._current
+        if current is None or not current.may_answer(request):
+            return None
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WAIT_SECONDS):
+                await current.answerable.wait()
+        return self._find(request, version)
+
+    def _start(self, request: Request, version: object) -> Completion:
         self.stop_unless_fits(None)
-        completion = self._current = Completion(request, tests)
+        completion = self._current = Completion(request, version)
         self._known[id(completion)] = completion
         self._forget_oldest()
         completion.task = asyncio.create_task(self._climb(completion))
@@ -129,8 +180,10 @@ class Completions:
             n_characters -= len(oldest.request.text)
 
     async def _climb(self, completion: Completion) -> None:
+        request = completion.request
+        draft = self._drafts.get(window_of(request))
         try:
-            async with aclosing(ladder(completion.request, self._model, self._sandbox)) as updates:
+            async with aclosing(ladder(request, self._tools, draft)) as updates:
                 async for update in updates:
                     completion.update = update
                     if update.suggestions or update.done:
@@ -150,3 +203,31 @@ class Completions:
                 self._known.pop(id(completion), None)
             if self._current is completion:
                 self._current = None
+        for suggestion in completion.update.suggestions[:1]:
+            self._keep_draft(request, suggestion)
+            self._look_ahead(request, suggestion)
+
+    def _keep_draft(self, request: Request, suggestion: Suggestion) -> None:
+        self._drafts[window_of(request)] = suggestion
+        while len(self._drafts) > CAPACITY:
+            self._drafts.popitem(last=False)
+
+    def _look_ahead(self, request: Request, suggestion: Suggestion) -> None:
+        """Draft what follows when this suggestion is accepted, while nothing else is asked for."""
+        then = after_accepting(request, suggestion) if request.settings.speculate else None
+        if then is not None and self._current is None and window_of(then) not in self._drafts:
+            self._ahead = asyncio.create_task(self._draft_ahead(then))
+
+    async def _draft_ahead(self, request: Request) -> None:
+        try:
+            suggestion = await look_ahead(request, self._tools)
+        except ModelError as error:
+            log.info("nothing computed ahead: %s", error)
+        else:
+            if suggestion is not None:
+                self._keep_draft(request, suggestion)
+
+    def _stop_looking_ahead(self) -> None:
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._ahead = None

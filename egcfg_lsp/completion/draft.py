@@ -1,15 +1,22 @@
-"""Rung 1: the greedy draft, line by line, cut to what belongs at the cursor."""
+"""Rung 1: the greedy draft, line by line, up to what stands below or what shows that it left the code.
+
+Does not make the text fit its place, or judge it: that is `fit` and `filters`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import re
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from dataclasses import dataclass
 
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.filters import is_noise
+from egcfg_lsp.completion.causes import Cause
+from egcfg_lsp.completion.filters import Place, stops
 from egcfg_lsp.model import Continuation, LanguageModel, Line, Priority, Stop
 from egcfg_lsp.prompt import infill_prompt
-from egcfg_lsp.prompt.fim import CHAT_FENCE
+from egcfg_lsp.prompt.fim import CHAT_FENCE, DEFAULT_LIMITS, File, PromptLimits
+from egcfg_lsp.source.edit import without_lines
 from egcfg_lsp.source.lines import split_lines
 from egcfg_lsp.source.oracle import OracleTest
 from egcfg_lsp.source.target import Target
@@ -18,72 +25,108 @@ LINE_TOKENS, BODY_TOKENS = 48, 256
 """Token budgets of a single line and of a function's rest."""
 
 
+_FIRST_INDENT = re.compile(r"^\S.*:[ \t]*(?:#.*)?\n(?:[ \t]*\n)*([ \t]+)\S", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The text so far, from the first line that is not blank."""
+
+    text: str
+    stopped: Cause | None = None
+    """Why the model's next line is not part of it; then nothing follows."""
+
+
 async def draft_texts(
-    request: Request, target: Target | None, tests: tuple[OracleTest, ...], model: LanguageModel
-) -> AsyncGenerator[str]:
-    """The draft after each complete line, from the first one that is not blank.
+    request: Request,
+    target: Target | None,
+    tests: Sequence[OracleTest],
+    model: LanguageModel,
+    *,
+    files: Sequence[File] = (),
+    limits: PromptLimits = DEFAULT_LIMITS,
+    priority: Priority = Priority.KEYSTROKE,
+) -> AsyncGenerator[Draft]:
+    """The draft after each complete line. Raises ModelError.
 
     It goes on to the end of the function where nothing stands below the cursor, else it is one line.
-    Raises ModelError.
     """
-    before, after = request.before.replace("\r\n", "\n"), request.after.replace("\r\n", "\n")
-    rest_of_line = after.partition("\n")[0]
-    to_the_end = target is not None and target.is_open and not rest_of_line.strip()
-    if to_the_end and target is not None:
-        after = _after_placeholder(after, target)
+    place = place_of(request, target)
+    to_the_end = goes_to_the_end(target, place)
     info = await model.info()
     prompt = infill_prompt(
-        before,
-        after,
+        place.before,
+        place.after,
         form=info.form,
         function_line=target.start_line if target is not None else 0,
         path=request.path,
         tests=_prompt_tests(request, tests),
+        files=files,
+        limits=limits.within(info.n_context - BODY_TOKENS),
     )
     stop = Stop(
         max_tokens=BODY_TOKENS if to_the_end else LINE_TOKENS,
         at_line_end=not to_the_end,
         min_indent=target.indent + 1 if target is not None else None,
-        suffix_line=_first_line_below(after),
+        suffix_line=next(iter(place.lines_below(1)), ""),
         strings=(CHAT_FENCE,) if info.form.chat is not None else (),
     )
-    current = before.rpartition("\n")[2]
     draft, has_skipped = "", False
-    async with aclosing(model.generate([Continuation(prompt, stop)], Priority.KEYSTROKE)) as events:
+    async with aclosing(model.generate([Continuation(prompt, stop)], priority)) as events:
         async for event in events:
             if not isinstance(event, Line):
                 continue
             text = event.text
-            if is_noise(text, split_lines(draft)):
-                return
-            if not draft and not current.strip():
+            if not draft and not place.line_before.strip():
                 if not text.strip():  # blank lines above the first one
                     has_skipped = True
                     continue
-                if has_skipped and not text.startswith(current):
-                    return  # it would go on further left than the cursor stands
-                text = text.removeprefix(current) if has_skipped else text
+                if has_skipped and not text.startswith(place.line_before):
+                    yield Draft("", Cause.DEDENT)
+                    return
+                text = text.removeprefix(place.line_before) if has_skipped else text
+            if (cause := stops(text, split_lines(draft), place)) is not None:
+                yield Draft(draft.rstrip(), cause)
+                return
             draft += text if text.strip() or not draft else "\n"
             if draft.strip():
-                yield draft.rstrip()
+                yield Draft(draft.rstrip("\n"))
 
 
-def _first_line_below(after: str) -> str:
-    """The first line below the cursor's with text on it."""
-    return next((line for line in after.split("\n")[1:] if line.strip()), "")
+def place_of(request: Request, target: Target | None) -> Place:
+    """The text around the cursor as the model and the filters see it, with LF line ends.
+
+    Without the placeholder body that a draft to the function's end takes the place of.
+    """
+    before, after = request.before, request.after
+    if target is not None and target.placeholder is not None and not _line_of(after).strip():
+        cursor_row = request.text.count("\n", 0, request.offset)
+        start, end = (row - cursor_row for row in target.placeholder)
+        after = without_lines(after, start, end)
+    if "\r" in request.text:
+        before, after = before.replace("\r\n", "\n"), after.replace("\r\n", "\n")
+    return Place(before, after, indent_unit_of(before + after[:4000]))
 
 
-def _after_placeholder(after: str, target: Target) -> str:
-    """The suffix without the placeholder body that stands below the cursor in the target."""
-    rest, _, below = after.partition("\n")
-    n_lines = len(split_lines(target.below))
-    return rest + "\n" + "".join(split_lines(below)[n_lines:])
+def goes_to_the_end(target: Target | None, place: Place) -> bool:
+    """Whether a draft may go on to the end of the function, instead of the line's."""
+    return target is not None and target.is_open and not place.line_after.strip()
 
 
-def _prompt_tests(request: Request, tests: tuple[OracleTest, ...]) -> tuple[tuple[str, str], ...]:
+def indent_unit_of(text: str) -> str:
+    """One level of indentation in this text, by its first indented line; four spaces without one."""
+    match = _FIRST_INDENT.search(text)
+    return "    " if match is None else "\t" if match[1].startswith("\t") else match[1]
+
+
+def _line_of(after: str) -> str:
+    return after.partition("\n")[0]
+
+
+def _prompt_tests(request: Request, tests: Sequence[OracleTest]) -> tuple[File, ...]:
     """The tests' text by file, except where the file's own text is in the prompt already."""
     files: dict[str, list[str]] = {}
     for test in tests:
-        if test.path != request.path and not test.is_doctest:
+        if test.path != request.path and test.source:
             files.setdefault(test.path.name, []).append(test.source)
     return tuple((name, "\n\n".join(sources)) for name, sources in files.items())

@@ -5,83 +5,208 @@ Rung 0, the cache, is `cache.Completions`. Does not cover exploring or guiding.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 from egcfg_lsp.completion import Drop, Request, Suggestion, Update
-from egcfg_lsp.completion.draft import draft_texts
-from egcfg_lsp.completion.filters import rejects_cursor, rejects_text, without_overlap
+from egcfg_lsp.completion.causes import Cause
+from egcfg_lsp.completion.context import Contexts
+from egcfg_lsp.completion.draft import Draft, draft_texts, goes_to_the_end, place_of
+from egcfg_lsp.completion.filters import Place, Trigger, drops, rejects_trigger
+from egcfg_lsp.completion.fit import fit, misfits
+from egcfg_lsp.completion.project import Project, project_at
 from egcfg_lsp.completion.verify import reason_not_to_run, verify
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.model import LanguageModel
-from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests, oracle_files
-from egcfg_lsp.source.target import Target, find_target
+from egcfg_lsp.model import LanguageModel, Priority
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, File, PromptLimits
+from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests
+from egcfg_lsp.source.target import Target, find_target, surroundings
 
-MAX_TEST_FILE_BYTES = 1 << 20
 _ids = itertools.count(1)
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What the ladder works with."""
+
+    model: LanguageModel
+    sandbox: Sandbox
+    contexts: Contexts = field(default_factory=Contexts)
+    limits: PromptLimits = DEFAULT_LIMITS
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known of a request before the model is asked."""
+
+    place: Place
+    target: Target | None
+    tests: tuple[OracleTest, ...] = ()
+    files: tuple[File, ...] = ()
+    """Pieces of other files for the prompt."""
+
+    @property
+    def goes_to_the_end(self) -> bool:
+        return goes_to_the_end(self.target, self.place)
+
+    @property
+    def removes_placeholder(self) -> bool:
+        has_one = self.target is not None and self.target.placeholder is not None
+        return self.goes_to_the_end and has_one
+
+
 async def ladder(
-    request: Request, model: LanguageModel, sandbox: Sandbox
+    request: Request, tools: Tools, draft: Suggestion | None = None
 ) -> AsyncGenerator[Update]:
-    """Updates of one completion, the last one `done`. Raises ModelError."""
+    """Updates of one completion, the last one `done`; a known `draft` is not written again.
+
+    Raises ModelError.
+    """
     started = time.monotonic()
     timings: dict[str, float] = {}
 
     def lap(name: str) -> None:
         timings.setdefault(name, round(time.monotonic() - started, 3))
 
-    if (reason := rejects_cursor(request.after)) is not None:
-        yield Update(drops=(Drop("", reason),), done=True)
-        return
-    target = find_target(request.text, request.offset)
-    tests = oracle_tests(request, target)
-    suggestion = Suggestion(f"s{next(_ids)}", "")
-    async with aclosing(draft_texts(request, target, tests, model)) as texts:
-        async for text in texts:
-            lap("first_line")
-            suggestion = Suggestion(suggestion.id, without_overlap(text, request.after))
-            if rejects_text(suggestion.text, request.after) is None:
-                yield Update((suggestion,), timings=dict(timings))
+    here = await asyncio.to_thread(circumstances, request, tools)
+    suggestion_id = f"s{next(_ids)}"
+    shown: Suggestion | None = None
+    cause: Cause | None = None
+    if draft is not None:
+        shown = Suggestion(
+            suggestion_id,
+            draft.text,
+            draft.replaces,
+            removes_placeholder=here.removes_placeholder,
+        )
+        lap("first_line")
+        yield Update((shown,), timings=dict(timings))
+    else:
+        async with aclosing(_drafts(request, tools, here, Priority.KEYSTROKE)) as drafts:
+            async for drafted in drafts:
+                found = suggested(drafted, here, suggestion_id, is_automatic=request.is_automatic)
+                if isinstance(found, Drop):
+                    cause, shown = found.cause, None
+                    continue
+                lap("first_line")
+                if found != shown:
+                    shown, cause = found, None
+                    yield Update((shown,), timings=dict(timings))
     lap("draft")
-    if (reason := rejects_text(suggestion.text, request.after)) is not None:
-        yield Update(drops=(Drop(suggestion.text, reason),), timings=timings, done=True)
+    if shown is None:
+        drop = Drop(cause or Cause.NOTHING_TO_ADD)
+        yield Update(drops=(drop,), timings=timings, done=True)
         return
-    if reason_not_to_run(request, tests) is None:
-        waiting = f"running {len(tests)} test{'s' if len(tests) > 1 else ''}…"
-        suggestion = Suggestion(suggestion.id, suggestion.text, summary=waiting)
-        yield Update((suggestion,), timings=dict(timings))
-    outcome, summary = await verify(request, tests, suggestion.text, sandbox)
+    if reason_not_to_run(request, here.tests) is None:
+        n = len(here.tests)
+        waiting = replace(shown, summary=f"running {n} test{'s' if n > 1 else ''}…")
+        yield Update((waiting,), timings=dict(timings))
+    outcome, summary = await verify(request, here.target, here.tests, shown, tools.sandbox)
     lap("run")
-    suggestion = Suggestion(suggestion.id, suggestion.text, outcome, summary)
-    yield Update((suggestion,), timings=timings, done=True)
+    yield Update((replace(shown, outcome=outcome, summary=summary),), timings=timings, done=True)
 
 
-def oracle_tests(request: Request, target: Target | None) -> tuple[OracleTest, ...]:
-    """The tests of the target, as they are on disk."""
-    if target is None or request.path is None or request.root is None:
-        return ()
-    if not request.path.is_relative_to(request.root):
-        return ()
-    return find_oracle_tests(target, request.path, request.root, request.text, read_source)
+async def look_ahead(request: Request, tools: Tools) -> Suggestion | None:
+    """A draft for a request that may come, written while nothing else is asked for; never run.
 
-
-def tests_version(request: Request) -> tuple[tuple[str, int], ...]:
-    """Changes when a test file of the module appears, goes or is written."""
-    if request.path is None or request.root is None:
-        return ()
-    files = (path for path in oracle_files(request.path, request.root) if path.is_file())
-    return tuple((str(path), path.stat().st_mtime_ns) for path in files)
-
-
-def read_source(path: Path) -> str | None:
-    """The text of a source file; None if it is absent, too large or not UTF-8."""
-    try:
-        if path.stat().st_size > MAX_TEST_FILE_BYTES:
-            return None
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+    Raises ModelError.
+    """
+    here = await asyncio.to_thread(circumstances, request, tools)
+    if rejects_trigger(here.place, _trigger(request)) is not None:
         return None
+    shown: Suggestion | None = None
+    async with aclosing(_drafts(request, tools, here, Priority.IDLE)) as drafts:
+        async for drafted in drafts:
+            found = suggested(drafted, here, "", is_automatic=True)
+            shown = None if isinstance(found, Drop) else found
+    return shown
+
+
+def reason_not_to_ask(request: Request) -> Cause | None:
+    """Why the model is not asked for this request at all."""
+    if not request.settings.enabled:
+        return Cause.DISABLED
+    project = project_of(request)
+    if project is not None and request.path is not None and project.is_excluded(request.path):
+        return Cause.EXCLUDED
+    return rejects_trigger(place_of(request, None), _trigger(request))
+
+
+def project_of(request: Request) -> Project | None:
+    return None if request.root is None else project_at(request.root, request.settings.exclude)
+
+
+def tests_version(request: Request) -> int:
+    """Changes when a test file of the project appears, goes or is written; belongs into a thread."""
+    project = project_of(request)
+    if project is None:
+        return 0
+    project.refresh()
+    return project.version()
+
+
+def circumstances(request: Request, tools: Tools) -> Circumstances:
+    """Target, tests and context of a request; reads files, so it belongs into a thread."""
+    target = find_target(request.text, request.offset)
+    place = place_of(request, target)
+    project = project_of(request)
+    if project is None or request.path is None:
+        return Circumstances(place, target)
+    project.refresh()
+    tests = oracle_tests(request, target, project)
+    files = tools.contexts.files(request, target, tests, project)
+    return Circumstances(place, target, tests, files)
+
+
+def oracle_tests(
+    request: Request, target: Target | None, project: Project
+) -> tuple[OracleTest, ...]:
+    """The tests of the target, as they are on disk."""
+    if target is None or request.path is None or not request.path.is_relative_to(project.root):
+        return ()
+    return find_oracle_tests(target, request.path, project.root, request.text, project)
+
+
+def suggested(
+    drafted: Draft, here: Circumstances, suggestion_id: str, *, is_automatic: bool
+) -> Suggestion | Drop:
+    """What a draft comes to at its place."""
+    fitted = fit(drafted.text, here.place, one_line=not here.goes_to_the_end)
+    cause = drops(fitted.text, here.place, is_automatic=is_automatic) or misfits(fitted, here.place)
+    if cause is not None:
+        reason = drafted.stopped if not drafted.text and drafted.stopped else cause
+        return Drop(reason, fitted.text)
+    return Suggestion(
+        suggestion_id,
+        fitted.text,
+        fitted.replaces,
+        removes_placeholder=here.removes_placeholder,
+    )
+
+
+def _drafts(
+    request: Request, tools: Tools, here: Circumstances, priority: Priority
+) -> AsyncGenerator[Draft]:
+    return draft_texts(
+        request,
+        here.target,
+        here.tests,
+        tools.model,
+        files=here.files,
+        limits=tools.limits,
+        priority=priority,
+    )
+
+
+def _trigger(request: Request) -> Trigger:
+    stands_in = surroundings(request.text, request.offset)
+    return Trigger(
+        request.is_automatic,
+        stands_in,
+        just_accepted=request.just_accepted,
+        allows_strings=request.settings.in_strings,
+    )

@@ -6,13 +6,14 @@ least one of the tests fails.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from egcfg_lsp.completion import Outcome, Request
+from egcfg_lsp.completion import Outcome, Request, Suggestion
 from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
-from egcfg_lsp.source.edit import in_line_ends_of, splice
+from egcfg_lsp.source.edit import close_open_blocks, in_line_ends_of, splice, without_lines
 from egcfg_lsp.source.oracle import OracleTest
+from egcfg_lsp.source.target import Target
 
 Verdict = tuple[Outcome, str]
 
@@ -21,15 +22,21 @@ def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | 
     """Why no run is even tried, or None."""
     if not tests:
         return "no tests found for this function"
+    if request.path is not None and request.path.suffix == ".ipynb":
+        return "not run: a notebook is no module that tests can import"
     if not request.settings.trusted:
         return "not run: the workspace is not trusted"
     return None
 
 
 async def verify(
-    request: Request, tests: tuple[OracleTest, ...], text: str, sandbox: Sandbox
+    request: Request,
+    target: Target | None,
+    tests: tuple[OracleTest, ...],
+    suggestion: Suggestion,
+    sandbox: Sandbox,
 ) -> Verdict:
-    """Outcome and summary of a draft's text. Never raises."""
+    """Outcome and summary of a suggestion. Never raises."""
     if (reason := reason_not_to_run(request, tests)) is not None:
         return _inconclusive(reason)
     assert request.path is not None, "tests belong to a file"
@@ -38,21 +45,56 @@ async def verify(
         interpreter = find_interpreter(request.root, request.settings.interpreter)
     except InterpreterError as error:
         return _inconclusive(f"not run: {error}")
-    first_line, last_line = watched_lines(request, text)
+    candidate = candidate_of(request, target, suggestion)
     job = Job(
         root=request.root,
         interpreter=interpreter,
         path=request.path,
-        text=splice(request.text, request.offset, text),
+        text=candidate.text,
         tests=tests,
-        first_line=first_line,
-        last_line=last_line,
+        first_line=candidate.first_line,
+        last_line=candidate.last_line,
         deadline_seconds=request.settings.deadline_seconds,
     )
     result = await sandbox.run(job)
+    if not candidate.is_as_shown:
+        return judge_unfinished(result)
     if result.status is not Status.PASSED or result.missed_lines:
         return judge(result, RunResult(Status.INCONCLUSIVE))
     return judge(result, await sandbox.run(replace(job, text=request.text)))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A suggestion in its buffer, as it is run."""
+
+    text: str
+    first_line: int
+    last_line: int
+    """1-based, inclusive: the suggestion's lines, blank edges left out."""
+    is_as_shown: bool
+    """Whether it is the very buffer that accepting leads to; else a `pass` was put into an open block."""
+
+
+def candidate_of(request: Request, target: Target | None, suggestion: Suggestion) -> Candidate:
+    """The buffer with a suggestion: without the placeholder that it takes away, with blocks closed."""
+    text = splice(request.text, request.offset, suggestion.text, suggestion.replaces)
+    if suggestion.removes_placeholder and target is not None and target.placeholder is not None:
+        n_more = suggestion.text.count("\n")
+        start, end = target.placeholder
+        text = without_lines(text, start + n_more, end + n_more)
+    first, last = watched_lines(request, suggestion.text)
+    closed = close_open_blocks(text, last - 1)
+    return Candidate(closed, first, last, closed == text)
+
+
+def judge_unfinished(result: RunResult) -> Verdict:
+    """The outcome of a suggestion whose last block has no body yet: no test can pass it as shown."""
+    if result.status is Status.INCONCLUSIVE:
+        return _inconclusive(result.reason)
+    if result.missed_lines or (result.status is Status.FAILED and result.raised):
+        return _inconclusive("unfinished: its block has no body yet")
+    return Outcome.RUNS, "→ runs; its block has no body yet"
 
 
 def judge(result: RunResult, control: RunResult) -> Verdict:

@@ -47,6 +47,8 @@ class RunResult:
     """The first failing test's reason, one line."""
     missed_lines: tuple[int, ...] = ()
     """Watched lines with code on them that no test executed."""
+    raised: bool = False
+    """Whether an exception came out of a watched line."""
     reason: str = ""
     """Why the run was inconclusive, one line."""
     compiles: bool = True

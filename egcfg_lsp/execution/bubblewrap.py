@@ -189,7 +189,7 @@ def _order(job: Job, result_fd: int, nonce: str) -> dict[str, object]:
         "root": str(job.root),
         "path": str(job.path),
         "tests": [
-            {"path": str(test.path), "name": test.name, "is_doctest": test.is_doctest}
+            {"path": str(test.path), "name": test.name, "kind": test.kind.value}
             for test in job.tests
         ],
         "first_line": job.first_line,
@@ -248,11 +248,12 @@ def _result(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
         case {
             "n_passed": int(n_passed), "n_tests": int(n_tests), "failure": str(failure),
             "blocked": str(blocked), "missed_lines": list(missed),
+            "raised": bool(raised),
         } if 0 <= n_passed <= n_tests and n_tests > 0 and _all_ints(missed):  # fmt: skip
             if blocked:
                 return inconclusive(f"the sandbox blocked the test ({blocked})")
             status = Status.PASSED if n_passed == n_tests else Status.FAILED
-            return RunResult(status, n_passed, n_tests, failure, tuple(missed))
+            return RunResult(status, n_passed, n_tests, failure, tuple(missed), raised)
     return inconclusive("the run wrote something that is no result")
 
 

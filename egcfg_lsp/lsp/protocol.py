@@ -12,6 +12,7 @@ from lsprotocol.converters import get_converter
 SUGGESTIONS_CHANGED = "egcfg/suggestionsChanged"
 STATUS = "egcfg/status"
 TRUST_CHANGED = "egcfg/trustChanged"
+OPTIONS_CHANGED = "egcfg/optionsChanged"
 DID_ACCEPT = "egcfg.didAccept"
 
 
@@ -45,6 +46,12 @@ class TrustChanged:
     trusted: bool
 
 
+@dataclass(frozen=True)
+class OptionsChanged:
+    options: object
+    """As `initializationOptions`."""
+
+
 def to_json(message: SuggestionsChanged | Status) -> object:
     """The message as plain JSON values."""
     return _converter.unstructure(message)
@@ -56,6 +63,20 @@ def trust_changed(params: object) -> TrustChanged | None:
     if isinstance(params, dict):
         value = params.get("trusted")
     return TrustChanged(value) if isinstance(value, bool) else None
+
+
+def options_changed(params: object) -> OptionsChanged:
+    """The message; parameters of another form are options that are none, and trust nothing."""
+    if isinstance(params, dict):
+        return OptionsChanged(params.get("options", params))
+    return OptionsChanged(to_plain(getattr(params, "options", params)))
+
+
+def to_plain(value: object) -> object:
+    """pygls makes named tuples of the objects in messages that it does not know."""
+    if hasattr(value, "_asdict"):
+        return {key: to_plain(item) for key, item in value._asdict().items()}
+    return [to_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _make_converter() -> cattrs.Converter:

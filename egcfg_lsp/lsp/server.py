@@ -4,27 +4,40 @@ from __future__ import annotations
 
 import logging
 
+from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp import __version__
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
-from egcfg_lsp.lsp.features import inline_completion, lifecycle, trust
-from egcfg_lsp.lsp.session import MakeModel, Session
+from egcfg_lsp.lsp.features import configuration, documents, inline_completion, lifecycle, trust
+from egcfg_lsp.lsp.model_owner import MakeModel, Pull
+from egcfg_lsp.lsp.session import Session
 from egcfg_lsp.model import LanguageModel
 from egcfg_lsp.model.catalogue import model_file
 from egcfg_lsp.model.llama.client import LlamaModel
+from egcfg_lsp.model.pull import pull
 from egcfg_lsp.settings import Settings
+
+_NOTEBOOKS = types.NotebookDocumentSyncOptions(
+    notebook_selector=[
+        types.NotebookDocumentFilterWithNotebook(
+            notebook="*", cells=[types.NotebookCellLanguage(language="python")]
+        )
+    ]
+)
 
 
 def make_server(
-    make_model: MakeModel | None = None, sandbox: Sandbox | None = None
+    make_model: MakeModel | None = None, sandbox: Sandbox | None = None, pull: Pull = pull
 ) -> LanguageServer:
     """A server with the given model and sandbox, by default llama.cpp and bubblewrap."""
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs users' code
-    server = LanguageServer("egcfg-lsp", __version__)
-    session = Session(server, make_model or _llama_model, sandbox or Bubblewrap())
-    for feature in (lifecycle, inline_completion, trust):
+    server = LanguageServer(
+        "egcfg-lsp", __version__, notebook_document_sync=_NOTEBOOKS, max_workers=1
+    )
+    session = Session(server, make_model or _llama_model, sandbox or Bubblewrap(), pull)
+    for feature in (lifecycle, documents, configuration, inline_completion, trust):
         feature.register(server, session)
     return server
 

@@ -7,28 +7,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from lsprotocol import types
+from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from egcfg_lsp.completion import Request
+from egcfg_lsp.completion import Request, Suggestion
 from egcfg_lsp.completion.cache import Completion, Completions
-from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.completion.context import Contexts
+from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
+from egcfg_lsp.completion.engine import Tools
+from egcfg_lsp.completion.project import project_at, project_root
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.lsp import protocol
-from egcfg_lsp.lsp.convert import offset_at, path_of
-from egcfg_lsp.model import LanguageModel, ModelError
+from egcfg_lsp.lsp import documents, protocol
+from egcfg_lsp.lsp.configuration import Configuration
+from egcfg_lsp.lsp.convert import path_of
+from egcfg_lsp.lsp.documents import LineDocument, Module
+from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
+from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
-from egcfg_lsp.settings import Settings
+from egcfg_lsp.model.pull import PullError
+from egcfg_lsp.source.target import find_target
 
 GRACE_SECONDS = 0.05
 """How long an abandoned completion goes on, in case the next request continues it."""
-
-MakeModel = Callable[[Settings], LanguageModel]
-"""Raises ModelNotFoundError."""
+CONFIGURATION_SECONDS = 2.0
+"""How long the first requests wait for the client's settings."""
+JUMP_LINES = 64
+"""A cursor that has moved further has left a place worth remembering."""
 
 log = logging.getLogger(__name__)
 
@@ -41,37 +53,85 @@ class Snapshot:
     version: int
     position: types.Position
     request: Request
+    wait_seconds: float = 0.0
+    """Before the model is asked."""
 
 
 class Session:
-    def __init__(self, server: LanguageServer, make_model: MakeModel, sandbox: Sandbox) -> None:
-        self.settings = Settings()
-        self._server, self._make_model, self._sandbox = server, make_model, sandbox
-        self._model: LanguageModel | None = None
+    def __init__(
+        self, server: LanguageServer, make_model: MakeModel, sandbox: Sandbox, pull: Pull
+    ) -> None:
+        self.configuration = Configuration(lambda told: self.show(types.MessageType.Warning, told))
+        self._server, self._sandbox = server, sandbox
+        self._owner = ModelOwner(server, make_model, pull)
         self._completions: Completions | None = None
+        self._tools: Tools | None = None
+        self._contexts = Contexts()
+        self._configured = asyncio.Event()
+        self._rhythm = Rhythm()
         self._latest: Snapshot | None = None
+        self._accepted: Request | None = None
         self._answering: asyncio.Task[object] | None = None
-        self._warming: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
         self._ready_message = "ready"
         self._status: protocol.Status | None = None
         self._errors_told: set[str] = set()
 
-    def warm_up(self) -> None:
-        """Load the model and probe the sandbox in the background."""
-        self._warming = asyncio.create_task(self._warm_up())
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run background work of the session's, which ends with it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def warm_up(self) -> None:
+        """Ask for the settings, load the model, probe the sandbox."""
+        if not self._configured.is_set():
+            await self.pull_configuration()
+            self._configured.set()
+        settings = self.configuration.user
+        self.tell(protocol.Status("starting", f"loading {settings.model}"))
+        state = await self._sandbox.state()
+        sandbox = f"sandbox: {state.name}" if state.works else f"no sandbox: {state.detail}"
+        self._ready_message = f"ready · {settings.model} · {sandbox}"
+        if not state.works:
+            self.show(types.MessageType.Warning, f"tests are not run: {state.detail}")
+        await self._load_model()
+
+    async def configured(self) -> None:
+        """Wait for the client's settings, which may exclude files; not for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONFIGURATION_SECONDS):
+                await self._configured.wait()
 
     def snapshot(self, params: types.InlineCompletionParams) -> Snapshot:
-        uri, workspace = params.text_document.uri, self._server.workspace
-        document = workspace.get_text_document(uri)
-        text, path = document.source, path_of(uri)
+        uri, position = params.text_document.uri, params.position
+        document = self._document(uri)
+        module = self._module(uri, document)
+        path = self._path(uri)
+        folder = self._folder_of(path)
+        root = project_root(path, folder) if path is not None else None
+        context = params.context
+        is_automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
+        settings = self.configuration.of(root, folder)
         request = Request(
-            text=text,
-            offset=offset_at(text, params.position, workspace.position_codec),
+            text=module.text,
+            offset=module.start + document.offset_at(position),
             path=path,
-            root=project_root(path, self._folder_of(uri)) if path is not None else None,
-            settings=self.settings,
+            root=root,
+            settings=settings,
+            is_automatic=is_automatic,
+            selected=_selected(context, document, module),
         )
-        return Snapshot(uri, document.version or 0, params.position, request)
+        request = replace(request, just_accepted=self._is_just_accepted(request))
+        if is_automatic:
+            self._rhythm = self._rhythm.with_key(time.monotonic())
+        wait = debounce_seconds(
+            self._rhythm,
+            fixed_ms=settings.debounce_ms,
+            starts_line=not request.line_before.strip(),
+            is_automatic=is_automatic,
+        )
+        return Snapshot(uri, document.version or 0, position, request, wait)
 
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether the document still has the snapshot's version."""
@@ -80,13 +140,17 @@ class Session:
 
     def completions(self) -> Completions | None:
         """The completions of this session; None while there is no model, which the user is told."""
-        if self._completions is None:
-            try:
-                self._model = self._make_model(self.settings)
-            except ModelNotFoundError as error:
-                self.fail(str(error))
-                return None
-            self._completions = Completions(self._model, self._sandbox, self._on_update)
+        try:
+            model = self._owner.model(self.configuration.user)
+        except ModelNotFoundError as error:
+            self.fail(str(error))
+            self.start(self._offer_download())
+            return None
+        if self._completions is None or self._tools is None or self._tools.model is not model:
+            if self._completions is not None:
+                self._completions.stop_unless_fits(None)
+            self._tools = Tools(model, self._sandbox, self._contexts)
+            self._completions = Completions(self._tools, self._on_update)
         return self._completions
 
     def supersede(self, snapshot: Snapshot) -> None:
@@ -97,6 +161,7 @@ class Session:
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
         self._answering = asyncio.current_task()
+        self._remember_place_before(snapshot)
         self._latest = snapshot
         if self._completions is not None:
             self._completions.stop_unless_fits(snapshot.request)
@@ -112,8 +177,68 @@ class Session:
 
         asyncio.get_running_loop().call_later(GRACE_SECONDS, stop)
 
+    def accepted(self, suggestion_id: str) -> types.WorkspaceEdit | None:
+        """Note that the user accepted a suggestion: the edit that removes the placeholder below it."""
+        found = self._completions.suggestion(suggestion_id) if self._completions else None
+        if found is None or self._latest is None:
+            return None
+        request, suggestion = found
+        after = request.accepting(suggestion)
+        if "\n" not in suggestion.text.strip():
+            self._accepted = after
+        uri = self._latest.uri
+        document = self._server.workspace.text_documents.get(uri)
+        target = find_target(after.text, after.offset) if suggestion.removes_placeholder else None
+        if document is None or target is None or target.placeholder is None:
+            return None
+        if document.source != after.text:
+            return None  # typed on since, or a notebook's cell
+        start, end = (types.Position(row, 0) for row in target.placeholder)
+        edits = [types.TextEdit(types.Range(start, end), "")]
+        versioned = types.OptionalVersionedTextDocumentIdentifier(uri, document.version)
+        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, edits)])
+
+    def remember(self, uri: str, line: int) -> None:
+        """Keep a piece of a document as context for other places."""
+        path = self._path(uri)
+        if path is None:
+            return
+        folder = self._folder_of(path)
+        root = project_root(path, folder)
+        settings = self.configuration.of(root, folder)
+        project = project_at(root, settings.exclude)
+        text = self._document(uri).source
+        self._contexts.remember(path, text, line, project, settings.other_files)
+
+    def remember_latest(self, uri: str) -> None:
+        """Keep the place of the latest request, if it was in this document."""
+        if self._latest is not None and self._latest.uri == uri:
+            self.remember(uri, self._latest.position.line)
+
+    def forget(self, uri: str) -> None:
+        """A document was closed: nothing is under way for it any more."""
+        if self._latest is not None and self._latest.uri == uri:
+            self._latest = None
+            if self._completions is not None:
+                self._completions.stop_unless_fits(None)
+                self.rest()
+
+    def reconsider(self) -> None:
+        """The settings have changed: a model that they name anew is loaded."""
+        if self._tools is not None and self._owner.is_other(self.configuration.user):
+            self._errors_told.clear()
+            self.start(self.warm_up())
+
     def set_trust(self, trusted: bool) -> None:
-        self.settings = replace(self.settings, trusted=trusted)
+        self.configuration.set_trust(trusted)
+
+    async def pull_configuration(self) -> bool:
+        """Ask the client for its settings; whether it can tell them."""
+        workspace = self._server.client_capabilities.workspace
+        if workspace is None or not workspace.configuration:
+            return False
+        await self.configuration.pull(self._server, self._folders())
+        return True
 
     def tell(self, status: protocol.Status) -> None:
         """Send a status that differs from the last one."""
@@ -122,7 +247,9 @@ class Session:
             self._server.protocol.notify(protocol.STATUS, protocol.to_json(status))
 
     def rest(self) -> None:
-        self.tell(protocol.Status("ready", self._ready_message))
+        """Say that nothing is under way, unless something is."""
+        if self._completions is None or not self._completions.is_busy:
+            self.tell(protocol.Status("ready", self._ready_message))
 
     def fail(self, message: str) -> None:
         """Report an error: in the status always, as a message once."""
@@ -136,28 +263,29 @@ class Session:
         self._server.window_show_message(params)
 
     async def close(self) -> None:
-        if self._warming is not None:
-            self._warming.cancel()
+        for task in self._tasks:
+            task.cancel()
         if self._completions is not None:
             await self._completions.close()
-        if self._model is not None:
-            await self._model.close()
+        await self._owner.close()
 
-    async def _warm_up(self) -> None:
-        self.tell(protocol.Status("starting", f"loading {self.settings.model}"))
-        state = await self._sandbox.state()
-        sandbox = f"sandbox: {state.name}" if state.works else f"no sandbox: {state.detail}"
-        self._ready_message = f"ready · {self.settings.model} · {sandbox}"
-        if not state.works:
-            self.show(types.MessageType.Warning, f"tests are not run: {state.detail}")
-        if self.completions() is None or self._model is None:
-            return
+    async def _load_model(self) -> None:
         try:
-            await self._model.info()
+            if self.completions() is not None:
+                await self._owner.load(self.configuration.user)
+                self.rest()
         except ModelError as error:
             self.fail(str(error))
+
+    async def _offer_download(self) -> None:
+        try:
+            is_there = await self._owner.offer_download(self.configuration.user)
+        except (PullError, JsonRpcException) as error:
+            self.fail(str(error))
         else:
-            self.rest()
+            if is_there:
+                self._errors_told.clear()
+                await self._load_model()
 
     def _on_update(self, completion: Completion) -> None:
         """Tell the client what changed in the completion that its latest request waits for."""
@@ -171,24 +299,78 @@ class Session:
         update = completion.remainder(latest.request)
         if update is None:
             return
-        here = types.Range(start=latest.position, end=latest.position)
         message = protocol.SuggestionsChanged(
             uri=latest.uri,
             version=latest.version,
             position=latest.position,
             suggestions=tuple(
-                protocol.Suggestion(s.id, s.text, here, s.outcome, s.summary)
+                protocol.Suggestion(s.id, s.text, self.range_of(s, latest), s.outcome, s.summary)
                 for s in update.suggestions
             ),
             done=update.done,
         )
         self._server.protocol.notify(protocol.SUGGESTIONS_CHANGED, protocol.to_json(message))
 
-    def _folder_of(self, uri: str) -> Path | None:
-        """The innermost workspace folder with the document; None outside of all."""
-        path = path_of(uri)
-        folders = [path_of(folder) for folder in self._server.workspace.folders]
-        inside = [
-            f for f in folders if f is not None and path is not None and path.is_relative_to(f)
-        ]
+    def range_of(self, suggestion: Suggestion, snapshot: Snapshot) -> types.Range:
+        """What a suggestion takes the place of; empty at the cursor where it only inserts."""
+        start, codec = snapshot.position, self._server.workspace.position_codec
+        replaced = snapshot.request.after[: suggestion.replaces]
+        end = types.Position(start.line, start.character + codec.client_num_units(replaced))
+        return types.Range(start=start, end=end)
+
+    def _remember_place_before(self, snapshot: Snapshot) -> None:
+        before = self._latest
+        if before is None:
+            return
+        distance = abs(before.position.line - snapshot.position.line)
+        if before.uri != snapshot.uri or distance > JUMP_LINES:
+            self.remember(before.uri, before.position.line)
+
+    def _document(self, uri: str) -> LineDocument:
+        document = self._server.workspace.get_text_document(uri)
+        assert isinstance(document, LineDocument), "made by `Documents`"
+        return document
+
+    def _module(self, uri: str, document: LineDocument) -> Module:
+        """What is completed as one module: the document, or all code cells of its notebook."""
+        workspace = self._server.workspace
+        notebook = workspace.get_notebook_document(cell_uri=uri)
+        if notebook is None:
+            return Module(document.source, 0)
+        cells = [cell.document for cell in notebook.cells if _is_code(cell)]
+        texts = ((cell, workspace.get_text_document(cell).source) for cell in cells)
+        return documents.module_of_cells(texts, uri)
+
+    def _path(self, uri: str) -> Path | None:
+        notebook = self._server.workspace.get_notebook_document(cell_uri=uri)
+        return path_of(uri if notebook is None else notebook.uri)
+
+    def _is_just_accepted(self, request: Request) -> bool:
+        accepted = self._accepted
+        return accepted is not None and (accepted.text, accepted.offset) == (
+            request.text,
+            request.offset,
+        )
+
+    def _folders(self) -> list[Path]:
+        paths = (path_of(folder) for folder in self._server.workspace.folders)
+        return [path for path in paths if path is not None]
+
+    def _folder_of(self, path: Path | None) -> Path | None:
+        """The innermost workspace folder with a file; None outside of all."""
+        inside = [f for f in self._folders() if path is not None and path.is_relative_to(f)]
         return max(inside, key=lambda folder: len(folder.parts), default=None)
+
+
+def _is_code(cell: types.NotebookCell) -> bool:
+    return cell.kind == types.NotebookCellKind.Code
+
+
+def _selected(
+    context: types.InlineCompletionContext, document: LineDocument, module: Module
+) -> tuple[int, str] | None:
+    """Where the popup's selected item would begin, and its text."""
+    info = context.selected_completion_info
+    if info is None:
+        return None
+    return module.start + document.offset_at(info.range.start), info.text

@@ -42,6 +42,9 @@ class PromptLimits:
     """Behind the middle marker stand at least `anchor_lines` and under `anchor_lines + anchor_step`
     lines, fewer only at the function's start; the step keeps everything before them still.
     A step of 0 puts nothing behind the marker."""
+    closers_in_suffix: bool = False
+    """Whether brackets and quotes right of the cursor stay in the suffix. They come and go with the
+    keys, and each time all behind them is read again; the model closes what it has opened anyway."""
 
     def within(self, n_tokens: int) -> PromptLimits:
         """The same proportions for a context in which a prompt may have `n_tokens`."""
@@ -67,6 +70,7 @@ File = tuple[str, str]
 
 _MISSING = "# …the missing code…\n"
 _DEFINITION = re.compile(r"[ \t]*(@|(async[ \t]+)?def\b|class\b)")
+_CLOSERS = re.compile(r"""[)\]}'"]+[)\]}'":,\s]*""")
 _IMPORT = re.compile(r"(from|import)\b")
 _EDGE_SHARE = 4
 """About one definition in so many can be a window's edge, chosen by its text: lines typed above
@@ -120,7 +124,7 @@ def infill_prompt(
         name=path.name if path is not None else "",
         prefix=imports + _last("".join(lines[edge:anchor]), room),
         middle=_last("".join(lines[anchor:]), room),
-        suffix="".join(split_lines(after)[: limits.suffix_lines])[:room],
+        suffix="".join(split_lines(_suffix(after, limits))[: limits.suffix_lines])[:room],
     )
     family = FAMILIES.get(form.family)
     if family is not None and form.markers >= family.fim_markers:
@@ -159,6 +163,13 @@ def _imports_above(lines: Sequence[str], edge: int, n_characters: int) -> str:
         if _IMPORT.match(line) and len(kept) + len(line) <= n_characters:
             kept += line
     return kept and kept + "\n"
+
+
+def _suffix(after: str, limits: PromptLimits) -> str:
+    if limits.closers_in_suffix:
+        return after
+    rest, _, _ = after.partition("\n")
+    return after[len(rest) :] if _CLOSERS.fullmatch(rest) else after
 
 
 def _last(text: str, n_characters: int) -> str:

@@ -13,7 +13,6 @@ import pytest
 
 import egcfg_lsp
 from egcfg_lsp.cli.complete import PlaceError, read_request
-from egcfg_lsp.settings import Settings
 
 EXAMPLES = Path(egcfg_lsp.__file__).parents[1] / "examples"
 PLACE = f"{EXAMPLES / 'shop' / 'pricing.py'}:8"
@@ -70,13 +69,13 @@ def test_complete_as_json() -> None:
 )
 def test_bad_places_are_clear_errors(place: str, message: str) -> None:
     with pytest.raises(PlaceError, match=message):
-        read_request(place, Settings())
+        read_request(place)
 
 
 def test_place_in_a_crlf_file(tmp_path: Path) -> None:
     path = tmp_path / "crlf.py"
     path.write_bytes("def f():\r\n    é = 1\r\n".encode())
-    request = read_request(f"{path}:2", Settings())
+    request = read_request(f"{path}:2")
     assert request.before == "def f():\r\n    é = 1"
     assert request.after == "\r\n"
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from egcfg_lsp.completion import Outcome, Request, Update
-from egcfg_lsp.completion.cache import Completion, Completions
-from egcfg_lsp.completion.engine import ladder
+from egcfg_lsp.completion.engine import Tools, ladder
 from egcfg_lsp.completion.verify import judge
 from egcfg_lsp.execution import RunResult, Status
-from egcfg_lsp.model import ModelError
 from egcfg_lsp.prompt import Marker
 from egcfg_lsp.settings import Settings
 from tests.support.cursor import at_cursor
@@ -29,7 +26,7 @@ def request_at(marked: str, project: Path, settings: Settings = TRUSTED) -> Requ
 
 
 async def climb(request: Request, model: ScriptedModel, sandbox: ScriptedSandbox) -> list[Update]:
-    return [update async for update in ladder(request, model, sandbox)]
+    return [update async for update in ladder(request, Tools(model, sandbox))]
 
 
 @pytest.mark.parametrize(
@@ -54,7 +51,6 @@ async def climb(request: Request, model: ScriptedModel, sandbox: ScriptedSandbox
         (OPEN, ["return a\n"], "return a"),
         ("def add(a, b):\n|", ["class X:\n"], None),
         (OPEN, [], None),
-        ("def add(a, b):\n    x|y\n", ["never asked\n"], None),
         ("def add(a, b):\n\t|\n", ["\treturn a\n"], "return a"),
     ],
 )
@@ -83,9 +79,7 @@ async def test_run_sees_the_buffer_with_the_text_as_shown(project: Path) -> None
     model = ScriptedModel(["    s = a\n", "    return a + b\n"])
     updates = await climb(request_at(marked, project), model, sandbox)
     job, control = sandbox.jobs
-    assert (
-        job.text == "import os\r\ndef add(a, b):\r\n    s = a\r\n    return a + b\r\n    pass\r\n"
-    )
+    assert job.text == "import os\r\ndef add(a, b):\r\n    s = a\r\n    return a + b\r\n"
     assert (job.first_line, job.last_line) == (3, 4)
     assert control.text == marked.replace("|", "")
     assert [test.name for test in job.tests] == ["test_small", "test_zero"]
@@ -152,7 +146,7 @@ async def test_tests_are_in_the_prompt_and_placeholders_are_not(project: Path) -
 
 async def test_closing_the_ladder_stops_the_model(project: Path) -> None:
     model = ScriptedModel(["    x = 1\n"] + ["    x += 1\n", "    x += 2\n"] * 50)
-    updates = ladder(request_at(OPEN, project), model, ScriptedSandbox())
+    updates = ladder(request_at(OPEN, project), Tools(model, ScriptedSandbox()))
     async for _ in updates:
         break
     await updates.aclose()
@@ -164,100 +158,3 @@ async def test_failing_run_needs_no_control(project: Path) -> None:
     updates = await climb(request_at(OPEN, project), ScriptedModel(), sandbox)
     assert len(sandbox.jobs) == 1
     assert updates[-1].suggestions[0].outcome is Outcome.FAILS
-
-
-class Recorder:
-    def __init__(self, model: ScriptedModel, sandbox: ScriptedSandbox | None = None) -> None:
-        self.updates: list[Update] = []
-        self.done = asyncio.Event()
-        self.completions = Completions(model, sandbox or ScriptedSandbox(), self.keep)
-
-    def keep(self, completion: Completion) -> None:
-        self.updates.append(completion.update)
-        if completion.update.done:
-            self.done.set()
-
-    async def until_done(self) -> None:
-        async with asyncio.timeout(5):
-            await self.done.wait()
-
-
-async def test_cache_answers_again_and_while_typing_through(project: Path) -> None:
-    model = ScriptedModel()
-    recorder = Recorder(model)
-    await recorder.completions.first(request_at(OPEN, project))
-    await recorder.until_done()
-    for marked, rest in (
-        (OPEN, "return a + b"),
-        ("def add(a, b):\n    return|\n", " a + b"),
-        ("def add(a, b):\n    return a +|\n", " b"),
-    ):
-        update = await recorder.completions.first(request_at(marked, project))
-        assert [s.text for s in update.suggestions] == [rest]
-        assert update.suggestions[0].outcome is Outcome.VERIFIED
-    assert len(model.prompts) == 1
-
-
-@pytest.mark.parametrize(
-    "marked",
-    ["def add(a, b):\n    x|\n", "def add(a, b):\n    |\nx = 1\n", "def mul(a, b):\n    |\n",
-     "def add(a, b):\n    return a + b|\n"],
-)  # fmt: skip
-async def test_cache_does_not_answer_for_another_place(marked: str, project: Path) -> None:
-    model = ScriptedModel()
-    recorder = Recorder(model)
-    await recorder.completions.first(request_at(OPEN, project))
-    await recorder.until_done()
-    await recorder.completions.first(request_at(marked, project))
-    assert len(model.prompts) == 2
-
-
-async def test_changed_tests_make_the_cache_stale(project: Path) -> None:
-    model = ScriptedModel()
-    recorder = Recorder(model)
-    await recorder.completions.first(request_at(OPEN, project))
-    await recorder.until_done()
-    (project / "tests" / "calc_test.py").write_text("")
-    await recorder.completions.first(request_at(OPEN, project))
-    assert len(model.prompts) == 2
-
-
-async def test_request_that_fits_joins_the_completion_under_way(project: Path) -> None:
-    model = ScriptedModel(["    x = a\n", "    return x + b\n"], delay_seconds=0.1)
-    recorder = Recorder(model)
-    await recorder.completions.first(request_at(OPEN, project))
-    typed = request_at("def add(a, b):\n    x =|\n", project)
-    recorder.completions.stop_unless_fits(typed)
-    update = await recorder.completions.first(typed)
-    assert update.suggestions[0].text.startswith(" a")
-    await recorder.until_done()
-    assert model.endings == ["complete"]
-
-
-async def test_request_that_does_not_fit_stops_the_completion_under_way(project: Path) -> None:
-    model = ScriptedModel(["    x = a\n", "    return x + b\n"], delay_seconds=0.1)
-    recorder = Recorder(model)
-    await recorder.completions.first(request_at(OPEN, project))
-    await recorder.completions.first(request_at("def add(a, b):\n    y|\n", project))
-    assert model.endings[0] == "stopped"
-
-
-async def test_cache_is_bounded(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("egcfg_lsp.completion.cache.MAX_CHARACTERS", 3 * len(OPEN))
-    recorder = Recorder(ScriptedModel())
-    for name in "abcdef":
-        recorder.done.clear()
-        await recorder.completions.first(request_at(OPEN.replace("add", f"ad{name}"), project))
-        await recorder.until_done()
-    assert 1 <= len(recorder.completions._known) <= 3
-
-
-async def test_model_error_is_raised_and_not_cached(project: Path) -> None:
-    model = ScriptedModel(error="no memory")
-    recorder = Recorder(model)
-    for _ in range(2):
-        with pytest.raises(ModelError, match="no memory"):
-            await recorder.completions.first(request_at(OPEN, project))
-    model.error = ""
-    assert (await recorder.completions.first(request_at(OPEN, project))).suggestions
-    assert len(model.prompts) == 3

@@ -13,7 +13,7 @@ import pytest
 from egcfg_lsp.execution import Job, RunResult, Status, bubblewrap
 from egcfg_lsp.execution.bubblewrap import Bubblewrap, unsafe_mount
 from egcfg_lsp.execution.interpreter import find_interpreter
-from egcfg_lsp.source.oracle import OracleTest
+from egcfg_lsp.source.oracle import OracleKind, OracleTest
 
 BODY_LINE = 2
 
@@ -27,12 +27,20 @@ def job_for(project: Path, body: str, deadline_seconds: float = 10, **changes: o
         interpreter=find_interpreter(project, None, {}),
         path=path,
         text="def add(a, b):\n" + "".join(f"    {line}\n" for line in body.split("\n")),
-        tests=tuple(OracleTest(test_path, name, False, "", "") for name in names),
+        tests=tuple(function_test(test_path, name) for name in names),
         first_line=BODY_LINE,
         last_line=BODY_LINE + body.count("\n"),
         deadline_seconds=deadline_seconds,
     )
     return replace(job, **changes)  # type: ignore[arg-type]
+
+
+def function_test(path: Path, name: str) -> OracleTest:
+    return OracleTest(path, name, OracleKind.FUNCTION, "", "")
+
+
+def module_test(path: Path, kind: OracleKind, name: str) -> OracleTest:
+    return OracleTest(path, name, kind, "", "")
 
 
 async def run(job: Job) -> RunResult:
@@ -239,14 +247,151 @@ async def test_kinds_of_tests(project: Path) -> None:
     test_path = project / "tests" / "test_calc.py"
     names = ("test_many", "TestAdd.test_in_class", "Old.test_old")
     tests = (
-        OracleTest(project / "calc.py", "add", True, "", ""),
-        *(OracleTest(test_path, name, False, "", "") for name in names),
+        module_test(project / "calc.py", OracleKind.DOCTEST, "add"),
+        *(function_test(test_path, name) for name in names),
     )
     body = "'''\n>>> add(1, 2)\n3\n'''\nreturn a + b"
     assert await run(job_for(project, body, tests=tests)) == RunResult(Status.PASSED, 6, 6)
     body = body.replace("3\n", "4\n")
     result = await run(job_for(project, body, tests=tests[:1]))
     assert result.failure == "add(1, 2) → 3, want 4"
+
+
+ASSERTS = """
+SUMS = [(1, 2, 3), (2, 2, 4)]
+
+assert add(0, 0) == 0
+for a, b, total in SUMS:
+    assert add(a, b) == total
+assert __name__, "of another function"
+
+
+def half_done():
+    raise NotImplementedError
+
+
+if __name__ == "__main__":
+    half_done()
+    pair = [5]
+    pair.append(6)
+    assert add(*pair) == 11, "in the main block"
+    pair.append(7)
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "n_passed", "failure"),
+    [
+        ("return a + b", 3, ""),
+        ("return a * b", 1, "add(1, 2) → 2, want 3"),
+        ("return a | b", 1, "add(2, 2) → 2, want 4"),
+        ("return a + b if a != 5 else 0", 2, "in the main block"),
+        ("pass", 0, "add(0, 0) → None, want 0"),
+        ("raise ValueError('no')", 0, "ValueError: no"),
+    ],
+)
+async def test_asserts_of_the_module_itself(
+    project: Path, body: str, n_passed: int, failure: str
+) -> None:
+    """They fail without breaking the module's import, each by itself, with what they depend on."""
+    text = f"def add(a, b):\n    {body}\n{ASSERTS}"
+    tests = (module_test(project / "calc.py", OracleKind.ASSERTS, "add"),)
+    result = await run(job_for(project, body, text=text, tests=tests))
+    assert (result.n_passed, result.n_tests) == (n_passed, 3), result
+    assert result.failure.startswith(failure)
+    assert result.missed_lines == ()
+
+
+async def test_asserts_and_functions_in_one_run(project: Path) -> None:
+    """Also where the tests import the module themselves; asserts of others stay in the import."""
+    text = "def add(a, b):\n    return a + b + 1\n\nassert add(1, 1) == 2\n"
+    module = module_test(project / "calc.py", OracleKind.ASSERTS, "add")
+    functions = job_for(project, "").tests
+    result = await run(job_for(project, "return", text=text, tests=(module, *functions)))
+    assert (result.status, result.n_passed, result.n_tests) == (Status.FAILED, 0, 3)
+    assert result.failure == "add(1, 1) → 3, want 2"
+    broken = text.replace("add(1, 1) == 2", "False, 'of the module'")
+    result = await run(job_for(project, "return", text=broken, tests=functions))
+    assert (result.status, "of the module" in result.reason) == (Status.INCONCLUSIVE, True)
+
+
+async def test_state_between_asserts_is_that_of_the_module(project: Path) -> None:
+    text = (
+        "class Stack:\n    def __init__(self):\n        self.items = []\n\n"
+        "    def push(self, x):\n        self.items.append(x)\n        return len(self.items)\n\n"
+        "stack = Stack()\nassert stack.push('a') == 1\nstack.push('b')\n"
+        "assert stack.push('c') == 3\n"
+    )
+    tests = (module_test(project / "calc.py", OracleKind.ASSERTS, "push"),)
+    job = job_for(project, "", text=text, tests=tests, first_line=6, last_line=7)
+    assert await run(job) == RunResult(Status.PASSED, 2, 2)
+
+
+LAYOUTS: dict[str, tuple[str, dict[str, str], OracleTest]] = {
+    "functions by another prefix": (
+        "calc.py",
+        {
+            "pytest.ini": "[pytest]\npython_functions = check_*\npython_files = checks_*.py\n",
+            "tests/checks_calc.py": "from calc import add\ndef check_add(): assert add(1, 2) == 3\n",
+        },
+        function_test(Path("tests/checks_calc.py"), "check_add"),
+    ),
+    "classes by another prefix": (
+        "calc.py",
+        {
+            "pyproject.toml": "[tool.pytest.ini_options]\npython_classes = ['Spec']\n",
+            "tests/test_spec.py": "from calc import add\n"
+            "class SpecAdd:\n    def test_add(self): assert add(1, 2) == 3\n",
+        },
+        function_test(Path("tests/test_spec.py"), "SpecAdd.test_add"),
+    ),
+    "src layout": (
+        "src/pkg/calc.py",
+        {
+            "src/pkg/__init__.py": "",
+            "tests/test_it.py": "from pkg.calc import add\ndef test_add(): assert add(1, 2) == 3\n",
+        },
+        function_test(Path("tests/test_it.py"), "test_add"),
+    ),
+    "src layout, asserts": (
+        "src/pkg/calc.py",
+        {"src/pkg/__init__.py": "from .calc import add\n"},
+        module_test(Path("src/pkg/calc.py"), OracleKind.ASSERTS, "add"),
+    ),
+    "re-export": (
+        "pkg/calc.py",
+        {
+            "pkg/__init__.py": "from .calc import add\n",
+            "tests/test_it.py": "import pkg\ndef test_add(): assert pkg.add(1, 2) == 3\n",
+        },
+        function_test(Path("tests/test_it.py"), "test_add"),
+    ),
+    "unittest": (
+        "calc.py",
+        {
+            "tests/test_it.py": "import unittest, calc\n"
+            "class Sums(unittest.TestCase):\n"
+            "    def test_add(self): self.assertEqual(calc.add(1, 2), 3)\n",
+        },
+        function_test(Path("tests/test_it.py"), "Sums.test_add"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+async def test_layouts_and_configurations(project: Path, name: str) -> None:
+    module, files, test = LAYOUTS[name]
+    for file, source in files.items():
+        (project / file).parent.mkdir(parents=True, exist_ok=True)
+        (project / file).write_text(source)
+    (project / module).write_text("def add(a, b):\n    pass\n")
+    tests = (replace(test, path=project / test.path),)
+    for body, status in (("return a + b", Status.PASSED), ("return a - b", Status.FAILED)):
+        text = f"def add(a, b):\n    {body}\n\n\nassert add(1, 2) == 3\n"
+        if test.kind is OracleKind.FUNCTION:
+            text = text.partition("\n\n\n")[0]
+        result = await run(job_for(project, body, path=project / module, text=text, tests=tests))
+        assert (result.status, result.n_tests, result.missed_lines) == (status, 1, ()), result
 
 
 async def test_file_that_is_not_saved_is_inconclusive(project: Path) -> None:

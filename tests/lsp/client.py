@@ -19,6 +19,12 @@ from pytest_lsp.client import make_test_lsp_client
 SCRIPTED = [sys.executable, str(Path(__file__).parent / "scripted_server.py")]
 REAL = [sys.executable, "-m", "egcfg_lsp"]
 
+_OWN = (
+    types.PROGRESS,
+    types.WINDOW_WORK_DONE_PROGRESS_CREATE,
+    types.WORKSPACE_CONFIGURATION,
+)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -31,8 +37,17 @@ class Settled:
 class Client:
     """One document of one server, driven by LSP messages only."""
 
-    def __init__(self, lsp: LanguageClient, root: Path) -> None:
+    def __init__(
+        self,
+        lsp: LanguageClient,
+        root: Path,
+        configuration: Callable[[str | None], Any] | None = None,
+        chosen_action: str | None = None,
+    ) -> None:
         self.lsp, self.root = lsp, root
+        self.progress: list[Any] = []
+        self.edits: list[types.WorkspaceEdit] = []
+        self.questions: list[types.ShowMessageRequestParams] = []
         self.changes: list[Any] = []
         self.statuses: list[Any] = []
         self.capabilities: types.ServerCapabilities | None = None
@@ -43,6 +58,36 @@ class Client:
             ("egcfg/status", self.statuses),
         ):
             lsp.feature(method)(self._keep(kept))
+
+        for method in _OWN:  # pytest-lsp's defaults know less
+            lsp.protocol.fm.features.pop(method, None)
+
+        @lsp.feature(types.PROGRESS)  # type: ignore[untyped-decorator]
+        def on_progress(params: types.ProgressParams) -> None:
+            self.progress.append(params.value)
+            self._news.set()
+
+        @lsp.feature(types.WINDOW_WORK_DONE_PROGRESS_CREATE)  # type: ignore[untyped-decorator]
+        def on_create(_: types.WorkDoneProgressCreateParams) -> None:
+            pass
+
+        @lsp.feature(types.WORKSPACE_CONFIGURATION)  # type: ignore[untyped-decorator]
+        def on_configuration(params: types.ConfigurationParams) -> list[Any]:
+            answer = configuration or (lambda _: None)
+            return [answer(item.scope_uri) for item in params.items]
+
+        @lsp.feature(types.WINDOW_SHOW_MESSAGE_REQUEST)  # type: ignore[untyped-decorator]
+        def on_question(
+            params: types.ShowMessageRequestParams,
+        ) -> types.MessageActionItem | None:
+            self.questions.append(params)
+            return types.MessageActionItem(chosen_action) if chosen_action else None
+
+        @lsp.feature(types.WORKSPACE_APPLY_EDIT)  # type: ignore[untyped-decorator]
+        def on_edit(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:
+            self.edits.append(params.edit)
+            self._news.set()
+            return types.ApplyWorkspaceEditResult(applied=True)
 
     @property
     def messages(self) -> list[str]:
@@ -64,12 +109,29 @@ class Client:
         params = types.DidChangeTextDocumentParams(text_document=document, content_changes=[change])
         self.lsp.text_document_did_change(params)
 
-    def ask(self, uri: str, line: int, character: int) -> asyncio.Future[Any]:
+    def edit(self, uri: str, *changes: tuple[tuple[int, int, int, int], str]) -> None:
+        """One notification with incremental changes: (line, character, line, character), text."""
+        self._versions[uri] += 1
+        document = types.VersionedTextDocumentIdentifier(uri=uri, version=self._versions[uri])
+        partial = [
+            types.TextDocumentContentChangePartial(
+                range=types.Range(types.Position(a, b), types.Position(c, d)), text=text
+            )
+            for (a, b, c, d), text in changes
+        ]
+        params = types.DidChangeTextDocumentParams(text_document=document, content_changes=partial)
+        self.lsp.text_document_did_change(params)
+
+    def ask(
+        self, uri: str, line: int, character: int, *, is_automatic: bool = True
+    ) -> asyncio.Future[Any]:
         params = types.InlineCompletionParams(
             text_document=types.TextDocumentIdentifier(uri=uri),
             position=types.Position(line=line, character=character),
             context=types.InlineCompletionContext(
                 trigger_kind=types.InlineCompletionTriggerKind.Automatic
+                if is_automatic
+                else types.InlineCompletionTriggerKind.Invoked
             ),
         )
         return asyncio.ensure_future(self.lsp.text_document_inline_completion_async(params))
@@ -105,16 +167,23 @@ async def running(
     script: dict[str, Any] | None = None,
     options: Any = None,
     environment: dict[str, str] | None = None,
+    capabilities: types.ClientCapabilities | None = None,
+    folders: list[Path] | None = None,
+    configuration: Callable[[str | None], Any] | None = None,
+    chosen_action: str | None = None,
 ) -> AsyncIterator[Client]:
-    """A server process with an initialised session; it is shut down and must end with status 0."""
+    """A server process with an initialised session; it is shut down and must end with status 0.
+
+    `configuration` answers for a scope's URI, `chosen_action` any question with actions.
+    """
     lsp = make_test_lsp_client()
-    client = Client(lsp, root)
+    client = Client(lsp, root, configuration, chosen_action)
     env = {**os.environ, **(environment or {}), "EGCFG_SCRIPT": json.dumps(script or {})}
     await lsp.start_io(*command, env=env)
     server = lsp._server
     assert server is not None
     try:
-        client.capabilities = await initialise(client, options)
+        client.capabilities = await initialise(client, options, capabilities, folders)
         yield client
         async with asyncio.timeout(20):
             await lsp.shutdown_async(None)
@@ -127,15 +196,23 @@ async def running(
             await lsp.stop()  # type: ignore[no-untyped-call]
 
 
-async def initialise(client: Client, options: Any) -> types.ServerCapabilities:
-    folder = types.WorkspaceFolder(uri=client.root.as_uri(), name="project")
-    text_document = types.TextDocumentClientCapabilities(
+async def initialise(
+    client: Client,
+    options: Any,
+    capabilities: types.ClientCapabilities | None = None,
+    folders: list[Path] | None = None,
+) -> types.ServerCapabilities:
+    own = capabilities or types.ClientCapabilities()
+    own.text_document = types.TextDocumentClientCapabilities(
         inline_completion=types.InlineCompletionClientCapabilities()
     )
     params = types.InitializeParams(
-        capabilities=types.ClientCapabilities(text_document=text_document),
+        capabilities=own,
         root_uri=client.root.as_uri(),
-        workspace_folders=[folder],
+        workspace_folders=[
+            types.WorkspaceFolder(uri=folder.as_uri(), name=folder.name)
+            for folder in (folders if folders is not None else [client.root])
+        ],
         initialization_options=options,
     )
     result = await client.lsp.initialize_session(params)

@@ -158,10 +158,13 @@ async def test_shutdown_while_decoding_ends_with_status_0(project: Path) -> None
     ("options", "complaint"),
     [
         ([1, 2], "must be an object"),
-        ({"model": 7}, "'model' must be a non-empty string"),
-        ({"deadlineSeconds": "long"}, "'deadlineSeconds' must be a number"),
-        ({"deadlineSeconds": 1e9}, "must lie between"),
-        ({"colour": "red"}, "unknown setting 'colour'"),
+        ({"model": 7}, "`model` of initializationOptions must be a non-empty string"),
+        (
+            {"deadlineSeconds": "long"},
+            "`deadlineSeconds` of initializationOptions must be a number",
+        ),
+        ({"deadlineSeconds": 1e9}, "must be a number from 0.1 to 600"),
+        ({"colour": "red"}, "an unknown setting 'colour'"),
     ],
 )
 async def test_broken_settings_are_reported_and_still_serve(

@@ -189,7 +189,7 @@ def test_window_starts_at_a_definition_and_holds_enough_lines() -> None:
     edges = [window_edge(DEFINITIONS, anchor, 96) for anchor in range(1000)]
     assert edges[:97] == [0] * 97
     for anchor, edge in enumerate(edges):
-        assert edge == max(0, edge) and anchor - edge >= min(anchor, 96)
+        assert 0 <= edge <= anchor - min(anchor, 96)
         assert DEFINITIONS[edge].startswith("def") or edge == anchor - 96
     assert len(set(edges)) < 60, "neighbouring anchors share their edge"
 
@@ -246,3 +246,16 @@ def test_a_small_context_gets_a_small_prompt(form: PromptForm) -> None:
     )
     assert len(text_of(prompt)) < 3000 + 400
     assert DEFAULT_LIMITS.within(100_000) == DEFAULT_LIMITS
+
+
+@pytest.mark.parametrize(
+    ("rest", "kept"),
+    [(")", ""), ("])", ""), ("'):", ""), (")  ", ""), (":", ":"), (") + 1", ") + 1"), ("", "")],
+)
+def test_closers_right_of_the_cursor_are_left_out_of_the_suffix(rest: str, kept: str) -> None:
+    typed = BEFORE + "    f("
+    prompt = infill_prompt(typed, f"{rest}{AFTER}", form=QWEN, function_line=3)
+    assert prompt.parts[3] == kept + AFTER
+    limits = PromptLimits(closers_in_suffix=True)
+    with_all = infill_prompt(typed, f"{rest}{AFTER}", form=QWEN, function_line=3, limits=limits)
+    assert with_all.parts[3] == rest + AFTER

@@ -2,8 +2,9 @@
 // What is executed is chosen by the user's settings alone, never by the workspace's.
 
 import * as vscode from 'vscode';
-import { CloseAction, type ErrorHandler, LanguageClient } from 'vscode-languageclient/node';
+import { CloseAction, type ErrorHandler, LanguageClient, State } from 'vscode-languageclient/node';
 import { GhostText } from './ghostText';
+import { configurationMiddleware, initializationOptions, serverCommand, userOptions } from './settings';
 import type { Status, SuggestionsChanged } from './suggestion';
 
 const STATUS_ICONS: Record<Status['state'], string> = {
@@ -13,24 +14,12 @@ const STATUS_ICONS: Record<Status['state'], string> = {
   error: '$(error)',
 };
 
-/** Settings of the server, handed on as they are. */
-const OPTIONS = [
-  'model', 'interpreter', 'deadlineSeconds', 'gpuLayers', 'contextTokens', 'threads', 'flashAttention', 'kvCacheType',
-];
-const SETTINGS = ['serverCommand', ...OPTIONS];
-
-/** The client of the running server, the settings it was started with, and what ends with it. */
-let session: { client: Client; settings: string; parts: vscode.Disposable } | undefined;
+/** The client of the running server, the settings it was given, and what ends with it. */
+let session: { client: Client; command: string; options: string; parts: vscode.Disposable } | undefined;
 
 export async function activate(context: vscode.ExtensionContext): Promise<void> {
   context.subscriptions.push(
-    // VS Code also says so of settings that stayed the same, as when trust is granted.
-    vscode.workspace.onDidChangeConfiguration(async () => {
-      if (session?.settings !== userSettings()) {
-        await deactivate();
-        await start(context.extensionPath);
-      }
-    }),
+    vscode.workspace.onDidChangeConfiguration(() => settingsChanged(context.extensionPath)),
   );
   await start(context.extensionPath);
 }
@@ -40,6 +29,20 @@ export async function deactivate(): Promise<void> {
   session = undefined;
   ended?.parts.dispose();
   await ended?.client.dispose();
+}
+
+/** VS Code also calls this for settings that stayed the same, as when trust is granted. */
+async function settingsChanged(cwd: string): Promise<void> {
+  const options = JSON.stringify(userOptions());
+  const optionsChanged = session?.options !== options;
+  const isStopped = session?.client.state === State.Stopped;
+  if (session?.command !== JSON.stringify(serverCommand()) || (optionsChanged && isStopped)) {
+    await deactivate();
+    await start(cwd);
+  } else if (optionsChanged) {
+    session.options = options;
+    await session.client.sendNotification('egcfg/optionsChanged', { options: initializationOptions() });
+  }
 }
 
 /** A client that leaves it to its caller to tell people why the server did not start. */
@@ -61,14 +64,14 @@ class Client extends LanguageClient {
 
 /** `cwd`: a folder outside the workspace, so that no program or module is looked up in the workspace. */
 async function start(cwd: string): Promise<void> {
-  const [command = '', ...args] = userSetting<string[]>('serverCommand') ?? [];
+  const [command = '', ...args] = serverCommand();
   const ghostText = new GhostText((message, error) => client.error(message, error));
   const statusItem = vscode.window.createStatusBarItem('egcfg.status', vscode.StatusBarAlignment.Right);
   const client = new Client('egcfg', 'egcfg', { command, args, options: { cwd } }, {
     documentSelector: [{ scheme: 'file', language: 'python' }],
     initializationOptions,
     initializationFailedHandler: () => false,
-    middleware: ghostText.middleware,
+    middleware: { ...ghostText.middleware, workspace: configurationMiddleware },
   });
   statusItem.name = 'egcfg';
   const showStatus = ({ state, message }: Status): void => {
@@ -82,7 +85,12 @@ async function start(cwd: string): Promise<void> {
     ghostText.forget();
     await client.sendNotification('egcfg/trustChanged', { trusted: true });
   });
-  session = { client, settings: userSettings(), parts: vscode.Disposable.from(ghostText, statusItem, trust) };
+  session = {
+    client,
+    command: JSON.stringify(serverCommand()),
+    options: JSON.stringify(userOptions()),
+    parts: vscode.Disposable.from(ghostText, statusItem, trust),
+  };
   try {
     await client.start();
     client.hasStarted = true;
@@ -106,22 +114,4 @@ async function explainStartError(client: Client, command: string): Promise<void>
   } else if (chosen === output) {
     client.outputChannel.show();
   }
-}
-
-function initializationOptions(): Record<string, unknown> {
-  const options = OPTIONS.map((name) => [name, userSetting(name)]);
-  return {
-    trusted: vscode.workspace.isTrusted,
-    ...Object.fromEntries(options.filter(([, value]) => value !== undefined && value !== '')),
-  };
-}
-
-function userSettings(): string {
-  return JSON.stringify(SETTINGS.map((name) => userSetting(name)));
-}
-
-/** A setting as the user or the package made it; one of the workspace is not read. */
-function userSetting<T>(name: string): T | undefined {
-  const values = vscode.workspace.getConfiguration('egcfg').inspect<T>(name);
-  return values?.globalValue ?? values?.defaultValue;
 }

@@ -1,4 +1,4 @@
-"""`textDocument/inlineCompletion`: the first line at once, the rest by notification."""
+"""`textDocument/inlineCompletion`: the first line at once, the rest by notification; accepting it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from egcfg_lsp.model import ModelError
 def register(server: LanguageServer, session: Session) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        await session.configured()
         snapshot = session.snapshot(params)
         session.supersede(snapshot)
         completions = session.completions()
         if completions is None:
             return types.InlineCompletionList(items=[])
         try:
-            update = await completions.first(snapshot.request)
+            update = await completions.first(snapshot.request, wait_seconds=snapshot.wait_seconds)
         except asyncio.CancelledError:
             session.abandon(snapshot)
             raise
@@ -34,21 +35,23 @@ def register(server: LanguageServer, session: Session) -> None:
             session.rest()
         if not session.is_current(snapshot):
             raise JsonRpcContentModified(message="the document has changed")
-        return to_list(update, snapshot)
+        return to_list(update, snapshot, session)
 
     @server.command(protocol.DID_ACCEPT)
-    def did_accept(_id: str, *_: object) -> None:
-        """Clients run it on a full accept; nothing depends on it yet."""
+    async def did_accept(suggestion_id: str, *_: object) -> None:
+        """Clients run it on a full accept; what the suggestion takes the place of below goes."""
+        edit = session.accepted(suggestion_id)
+        if edit is not None:
+            await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit))
 
 
-def to_list(update: Update, snapshot: Snapshot) -> types.InlineCompletionList:
+def to_list(update: Update, snapshot: Snapshot, session: Session) -> types.InlineCompletionList:
     """The suggestions as items at the cursor; the command carries what an item has no field for."""
-    here = types.Range(start=snapshot.position, end=snapshot.position)
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
                 insert_text=suggestion.text,
-                range=here,
+                range=session.range_of(suggestion, snapshot),
                 command=types.Command(
                     title="egcfg: accepted",
                     command=protocol.DID_ACCEPT,

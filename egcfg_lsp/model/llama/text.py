@@ -7,13 +7,11 @@ it opens are followed, those that were open at the cursor are not known here.
 from __future__ import annotations
 
 import codecs
-import re
 from dataclasses import dataclass, field
 
 from egcfg_lsp.model import Line, Stop, StopReason
-from egcfg_lsp.source.target import indent_of
-
-_LEXEME = re.compile(r"\\.|'''|\"\"\"|['\"#\n]|[()\[\]{}]", re.DOTALL)
+from egcfg_lsp.source.brackets import NOTHING_OPEN, Scope, scan
+from egcfg_lsp.source.lines import indent_of
 
 
 @dataclass
@@ -31,7 +29,7 @@ class GeneratedText:
     _pending: str = ""
     _log_probabilities: list[float] = field(default_factory=list)
     _n_tokens: int = 0
-    _scope: Scope = field(default_factory=lambda: Scope())
+    _scope: Scope = NOTHING_OPEN
     _has_text: bool = False
 
     def push(self, piece: bytes, log_probability: float) -> list[Line]:
@@ -62,7 +60,7 @@ class GeneratedText:
             if self.reason is None:
                 self._pending = rest
                 lines.append(self._line(text + "\n"))
-                self._scope.follow(text + "\n")
+                self._scope = scan(text.removesuffix("\r") + "\n", self._scope)
                 self._has_text |= bool(text.strip())
                 if self.stop.at_line_end and self._has_text:
                     self.reason = StopReason.LINE_END
@@ -104,38 +102,3 @@ class GeneratedText:
         line = Line(text, tuple(self._log_probabilities), self.index)
         self._log_probabilities.clear()
         return line
-
-
-@dataclass
-class Scope:
-    """Brackets and triple-quoted strings that Python text has opened and not closed yet."""
-
-    depth: int = 0
-    quote: str = ""
-    _continues: bool = False
-
-    @property
-    def is_open(self) -> bool:
-        """Whether the next line's indentation means nothing."""
-        return self.depth > 0 or self.quote != "" or self._continues
-
-    def follow(self, line: str) -> None:
-        """Take in one line with its line end."""
-        quote = self.quote
-        in_comment = False
-        for match in _LEXEME.finditer(line):
-            lexeme = match.group()
-            if quote:
-                quote = "" if lexeme == quote else quote
-            elif in_comment:
-                continue
-            elif lexeme == "#":
-                in_comment = True
-            elif lexeme[0] in "'\"":
-                quote = lexeme
-            elif lexeme in "([{":
-                self.depth += 1
-            elif lexeme in ")]}":
-                self.depth = max(0, self.depth - 1)
-        self.quote = quote if len(quote) == 3 else ""
-        self._continues = not in_comment and line.rstrip("\r\n").endswith("\\")

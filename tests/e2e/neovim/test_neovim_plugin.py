@@ -423,6 +423,18 @@ def test_a_range_that_goes_beyond_the_cursor(session: Session, nvim: Neovim) -> 
     nvim.wait(lambda: nvim.lines() == ["print(a, b)"], "inserted")
 
 
+def test_ghost_text_stands_around_the_bracket_that_it_replaces(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start([], source="print()\n", anchor="print(")
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    here = {"start": position(0, 6), "end": position(0, 7)}
+    session.inject(suggestion("a, b) + 1"), position(0, 6), range=here)
+    nvim.wait(lambda: "print(a, b) + 1 running" in nvim.screen.text(), "on screen")
+    nvim.keys("<Tab>")
+    nvim.wait(lambda: nvim.lines() == ["print(a, b) + 1"], "inserted")
+
+
 def test_a_crlf_file_keeps_its_line_ends(session: Session, nvim: Neovim) -> None:
     session.start(
         [suggestion("total = a + b\r\n    return total")],

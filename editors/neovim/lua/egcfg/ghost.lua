@@ -6,7 +6,7 @@ local api = vim.api
 local namespace = api.nvim_create_namespace("egcfg")
 
 -- Fixed ids: setting an extmark again replaces it between two screen updates, so nothing flickers.
-local TEXT_MARK, SUMMARY_MARK = 1, 2
+local TEXT_MARK, SUMMARY_MARK, TEXT_BEHIND_MARK = 1, 2, 3
 
 local OUTCOME_GROUPS = {
   verified = "EgcfgVerified",
@@ -65,22 +65,46 @@ local function expand_tabs(text, column)
   return expanded
 end
 
+--- Ghost text that takes the place of `)` and holds one itself stands around the buffer's own.
+---@param line string
+---@param replaced string the buffer's text that it takes the place of
+---@return string before
+---@return string behind empty where nothing is replaced, or what is replaced is not in it
+local function split_around(line, replaced)
+  local first, last = line:find(replaced, 1, true)
+  if replaced == "" or not first then
+    return line, ""
+  end
+  return line:sub(1, first - 1), line:sub(last + 1)
+end
+
 ---@param remainder string
 ---@param row integer
 ---@param col integer
 local function draw(remainder, row, col)
   local lines = vim.split(remainder, "\n", { plain = true })
+  local before, behind = split_around(lines[1], shown.rest:sub(1, shown.tail))
   local virt_lines = {}
   for i = 2, #lines do
     virt_lines[i - 1] = { { expand_tabs(lines[i], 0), "EgcfgGhost" } }
   end
   api.nvim_buf_set_extmark(shown.bufnr, namespace, row, col, {
     id = TEXT_MARK,
-    virt_text = { { expand_tabs(lines[1], vim.fn.virtcol(".") - 1), "EgcfgGhost" } },
+    virt_text = { { expand_tabs(before, vim.fn.virtcol(".") - 1), "EgcfgGhost" } },
     virt_text_pos = "inline",
     virt_lines = virt_lines,
     undo_restore = false,
   })
+  if behind ~= "" then
+    api.nvim_buf_set_extmark(shown.bufnr, namespace, row, col + shown.tail, {
+      id = TEXT_BEHIND_MARK,
+      virt_text = { { behind, "EgcfgGhost" } },
+      virt_text_pos = "inline",
+      undo_restore = false,
+    })
+  else
+    api.nvim_buf_del_extmark(shown.bufnr, namespace, TEXT_BEHIND_MARK)
+  end
   if shown.summary ~= "" then
     api.nvim_buf_set_extmark(shown.bufnr, namespace, row, 0, {
       id = SUMMARY_MARK,

@@ -11,21 +11,30 @@ local NAME = "egcfg"
 local ROOT_MARKERS = { "pyproject.toml", "setup.py", "setup.cfg", "tox.ini", ".git" }
 local PLUGS = { accept = "<Plug>(egcfg-accept)", dismiss = "<Plug>(egcfg-dismiss)" }
 
----@class egcfg.Config
+--- Options handed on to the server, whose documentation says what they mean (docs/settings.md).
+local SERVER_OPTIONS = {
+  "model",
+  "interpreter",
+  "gpu_layers",
+  "context_tokens",
+  "threads",
+  "flash_attention",
+  "kv_cache_type",
+  "deadline_seconds",
+  "enabled",
+  "exclude",
+  "debounce_ms",
+  "in_strings",
+  "speculate",
+  "other_files",
+}
+
+---@class egcfg.Config besides SERVER_OPTIONS, which are nil by default: the server's defaults
 local defaults = {
   cmd = { "egcfg-lsp" },
-  model = nil, ---@type string? a name of the catalogue or a .gguf file
-  interpreter = nil, ---@type string? the Python that runs the tests
-  deadline_seconds = nil, ---@type number? for one test run
-  gpu_layers = nil, ---@type integer? on the GPU; nil: as many as fit
-  context_tokens = nil, ---@type integer?
-  threads = nil, ---@type integer? nil: one a physical core
-  flash_attention = nil, ---@type boolean?
-  kv_cache_type = nil, ---@type "f16"|"q8_0"|"q4_0"?
   trust = {}, ---@type string[] folders whose tests may be run, with all below them
   keymaps = { accept = "<Tab>", dismiss = "<C-]>" }, -- false leaves a key alone
   auto_trigger = true,
-  debounce_ms = 50,
   native = false, -- Neovim 0.12's own vim.lsp.inline_completion; untested
 }
 
@@ -53,6 +62,18 @@ local function is_trusted(root)
     local trusted = resolved(folder):gsub("/$", "")
     return root == trusted or vim.startswith(root, trusted .. "/")
   end)
+end
+
+--- Options as `initializationOptions` and `egcfg/optionsChanged` carry them.
+---@param trusted boolean
+local function server_options(trusted)
+  local options = { trusted = trusted }
+  for _, name in ipairs(SERVER_OPTIONS) do
+    options[name:gsub("_(%l)", string.upper)] = config[name]
+  end
+  -- A pause that the user chose is made before the server is asked.
+  options.debounceMs = type(config.debounce_ms) == "number" and 0 or config.debounce_ms
+  return options
 end
 
 ---@param bufnr integer
@@ -98,17 +119,7 @@ local function start(bufnr)
     root_dir = root,
     capabilities = capabilities,
     handlers = handlers,
-    init_options = {
-      model = config.model,
-      interpreter = config.interpreter,
-      deadlineSeconds = config.deadline_seconds,
-      gpuLayers = config.gpu_layers,
-      contextTokens = config.context_tokens,
-      threads = config.threads,
-      flashAttention = config.flash_attention,
-      kvCacheType = config.kv_cache_type,
-      trusted = is_trusted(root),
-    },
+    init_options = server_options(is_trusted(root)),
   }, { bufnr = bufnr })
 end
 
@@ -231,6 +242,23 @@ local function define_highlights()
     EgcfgUnverified = "Comment",
   }) do
     api.nvim_set_hl(0, group, { link = link, default = true })
+  end
+end
+
+--- Change the options of the server and `trust` while it runs; those not named stay.
+---@param changes table as for setup(); vim.NIL for an option: the server's default
+function M.configure(changes)
+  -- Not merged deeply: a list replaces a list.
+  config = vim.tbl_extend("force", config, changes)
+  M.config = config
+  for _, client in ipairs(vim.lsp.get_clients({ name = NAME })) do
+    local known = states[client.id]
+    if changes.trust or known.trusted == nil then
+      known.trusted = is_trusted(client.config.root_dir)
+    end
+    requests.call(client, "notify", "egcfg/optionsChanged", {
+      options = server_options(known.trusted),
+    })
   end
 end
 

@@ -7,6 +7,7 @@ local ghost = require("egcfg.ghost")
 
 local METHOD = "textDocument/inlineCompletion"
 local INVOKED, AUTOMATIC = 1, 2
+local PAUSE_MS = 50 -- where the user chose none and the server makes its own besides
 -- RequestCancelled and ContentModified: the ordinary end of a request that typing overtook.
 local OVERTAKEN = { [-32800] = true, [-32801] = true }
 local NVIM_0_11 = vim.fn.has("nvim-0.11") == 1
@@ -148,7 +149,8 @@ function M.follow(client, config)
   end
   -- The older request is cancelled only when the newer one is sent, for the server goes on with
   -- the same text at once.
-  timer:start(config.debounce_ms, 0, vim.schedule_wrap(function()
+  local chosen_ms = config.debounce_ms
+  timer:start(type(chosen_ms) == "number" and chosen_ms or PAUSE_MS, 0, vim.schedule_wrap(function()
     if is_current(place) then
       M.cancel()
       ask(client, AUTOMATIC)

@@ -1,0 +1,104 @@
+"""A folder of results: its configuration in `configuration.json`, and one JSON a task.
+
+A task's file appears whole or not at all, so that a killed run goes on where it was; a folder is of
+one configuration. Does not cover several processes on one folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from cattrs.preconf.json import make_converter
+
+from egcfg_lsp.bench import BenchError
+
+CONFIGURATION = "configuration.json"
+T = TypeVar("T")
+_converter = make_converter()
+
+
+@dataclass(frozen=True)
+class Results:
+    folder: Path
+
+    def has(self, group: str, task_id: str) -> bool:
+        return self._path(group, task_id).exists()
+
+    def write(self, group: str, task_id: str, result: object) -> None:
+        """`group`: a relative folder; `task_id`: any text."""
+        path = self._path(group, task_id)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, _converter.unstructure(result))
+
+    def read_all(self, kind: type[T]) -> Iterator[T]:
+        """Every task's result, ordered by file name; raises BenchError on a file that is none."""
+        for path in sorted(self.folder.rglob("task_id=*.json")):
+            try:
+                yield _converter.loads(path.read_text(encoding="utf-8"), kind)
+            except Exception as error:
+                raise BenchError(f"{path} is not a result of this version: {error!r}") from error
+
+    def _path(self, group: str, task_id: str) -> Path:
+        return self.folder / group / f"task_id={quote(task_id, safe='')}.json"
+
+
+def open_results(folder: Path, configuration: Mapping[str, Any]) -> Results:
+    """The folder of a run, made if need be.
+
+    Raises BenchError if it holds results of another configuration, or something else.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / CONFIGURATION).exists():
+            if any(folder.iterdir()):
+                raise BenchError(f"{folder} is not empty and holds no benchmark results")
+            _write_whole(folder / CONFIGURATION, configuration)
+    except OSError as error:
+        raise BenchError(f"cannot write to {folder}: {error.strerror}") from error
+    if differences := _differences(read_configuration(folder), configuration):
+        raise BenchError(
+            f"{folder} holds results of another configuration ({'; '.join(differences)}): "
+            "choose another folder"
+        )
+    return Results(folder)
+
+
+def read_configuration(folder: Path) -> dict[str, Any]:
+    """What the results in a folder are of; raises BenchError."""
+    try:
+        value = json.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BenchError(f"{folder} holds no benchmark results") from None
+    except (OSError, ValueError) as error:
+        raise BenchError(f"cannot read {folder / CONFIGURATION}: {error}") from error
+    if not isinstance(value, dict) or "dataset" not in value:
+        raise BenchError(f"{folder / CONFIGURATION} is no benchmark's configuration")
+    return value
+
+
+def _differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    asked = json.loads(json.dumps(asked))
+    return [
+        f"{key}: {there.get(key)}, not {asked.get(key)}"
+        for key in sorted({*there, *asked})
+        if there.get(key) != asked.get(key)
+    ]
+
+
+def _write_whole(path: Path, value: object) -> None:
+    """Write a temporary file beside `path`, then rename it into place."""
+    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=1, ensure_ascii=False)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
