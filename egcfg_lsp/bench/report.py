@@ -113,7 +113,7 @@ def _infilling_report(configuration: dict[str, Any], results: Results) -> Report
 
 def _cells(row: Row) -> tuple[str, ...]:
     return (
-        f"  {row.variant}",
+        row.variant,
         str(row.exact.n),
         _percent(row.exact),
         _compared(row.exact_pairs),
@@ -223,7 +223,7 @@ def _title(configuration: Mapping[str, Any]) -> str:
 
 def _table(first: str, *others: str, title: str = "") -> Table:
     table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first)
+    table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -233,7 +233,7 @@ def _percent(rate: Rate | None) -> str:
     if rate is None or rate.value is None:
         return ""
     low, high = rate.interval
-    return f"{100 * rate.value:.1f} [dim]{100 * low:.0f}–{100 * high:.0f}[/]"
+    return f"{100 * rate.value:.0f} [dim]{100 * low:.0f}–{100 * high:.0f}[/]"
 
 
 def _share(rate: Rate) -> str:
@@ -244,4 +244,7 @@ def _share(rate: Rate) -> str:
 def _compared(pairs: Pairs | None) -> str:
     if pairs is None:
         return ""
-    return f"{pairs.n_wins}–{pairs.n_losses} [dim]{pairs.p:.2g}[/] {_MARKS[pairs.verdict]}"
+    digits = 3 if pairs.p < 0.1 else 2
+    p = "<.001" if pairs.p < 0.001 else f"{pairs.p:.{digits}f}".removeprefix("0")
+    p = "1" if pairs.p > 0.995 else p
+    return f"{pairs.n_wins}–{pairs.n_losses} [dim]{p}[/] {_MARKS[pairs.verdict]}"

@@ -78,12 +78,13 @@ def test_infilling_report(tmp_path: Path) -> None:
     for result in [
         *results("product", "--------", "-------?"),
         *results("no-tests", "+" * 8, "+" * 8),
+        *results("closers-in-suffix", "-" * 8, "-" * 8),
     ]:
         folder.write(f"{result.variant.name}/start", result.task_id, result)
     data = json.loads(json.dumps(report(tmp_path).data))
     assert data["configuration"] == CONFIGURATION
     assert data["control"] == "product"
-    product, no_tests = data["rows"]
+    product, no_tests, _ = data["rows"]
     interval = pytest.approx([0.0, 0.3244], abs=1e-4)
     assert product["passed"] == {"hits": 0, "n": 8, "rate": 0.0, "interval": interval}
     assert (product["inconclusive"], product["exact_against_control"]) == (1, None)
@@ -91,8 +92,8 @@ def test_infilling_report(tmp_path: Path) -> None:
         "wins": 8, "losses": 0, "p": 2 / 2**8, "verdict": "better",
     }  # fmt: skip
     text = printed(tmp_path)
-    assert "8–0 0.0078 +" in text
-    assert "100.0 68–100" in text
+    assert "8–0 .008 +" in text
+    assert "100 68–100" in text
     assert "the data set's check(candidate)" in text
     assert "…" not in text
 
