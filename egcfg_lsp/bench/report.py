@@ -100,7 +100,7 @@ def _pairs(
 
 def _infilling_report(configuration: dict[str, Any], results: Results) -> Report:
     rows = rows_of(list(results.read_all(infilling.Result)))
-    heads = ("position, variant", "n", "exact %", "vs", "passed %", "vs", "?", "T")
+    heads = ("cursor, variant", "n", "exact %", "vs", "passed %", "vs", "?", "T")
     table = _table(*heads, title=_title(configuration))
     for position in dict.fromkeys(row.position for row in rows):
         table.add_row(f"[bold]{position}[/]")
@@ -222,7 +222,7 @@ def _title(configuration: Mapping[str, Any]) -> str:
 
 
 def _table(first: str, *others: str, title: str = "") -> Table:
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(first, no_wrap=True)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)

@@ -41,7 +41,7 @@ class PromptLimits:
     anchor_lines: int = 4
     """Behind the middle marker stand at least `anchor_lines` and under `anchor_lines + anchor_step`
     lines, fewer only at the function's start; the step keeps everything before them still.
-    A step of 0 puts nothing behind the marker."""
+    With a step of 0 only the beginning of the cursor's line does."""
     closers_in_suffix: bool = False
     """Whether brackets and quotes right of the cursor stay in the suffix. They come and go with the
     keys, and each time all behind them is read again; the model closes what it has opened anyway."""
@@ -137,7 +137,7 @@ def infill_prompt(
 def anchor_line(function_line: int, cursor_line: int, limits: PromptLimits = DEFAULT_LIMITS) -> int:
     """First line that stands after the middle marker: still over `anchor_step` lines of typing."""
     if not limits.anchor_step:
-        return cursor_line + 1
+        return cursor_line
     typed = max(0, cursor_line - function_line)
     n_steps = (typed - limits.anchor_lines) // limits.anchor_step
     return function_line + max(0, n_steps * limits.anchor_step)

@@ -222,10 +222,17 @@ def test_limits_at_zero_leave_their_parts_out() -> None:
     limits = PromptLimits(
         suffix_lines=0, test_characters=0, file_characters=0, anchor_step=0, import_characters=0
     )
-    prompt = infill_prompt(
-        BEFORE, AFTER, form=QWEN, function_line=3, tests=TESTS, files=TESTS, limits=limits
-    )
-    assert prompt.parts == (PREFIX, BEFORE, SUFFIX, "", MIDDLE, "")
+    for typed in ("", "    ret"):
+        prompt = infill_prompt(
+            BEFORE + typed,
+            AFTER,
+            form=QWEN,
+            function_line=3,
+            tests=TESTS,
+            files=TESTS,
+            limits=limits,
+        )
+        assert prompt.parts == (PREFIX, BEFORE, SUFFIX, "", MIDDLE, typed)
 
 
 def test_other_files_stand_before_the_tests() -> None:
