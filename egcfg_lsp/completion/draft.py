@@ -13,9 +13,15 @@ from dataclasses import dataclass
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.filters import Place, stops
-from egcfg_lsp.model import Continuation, LanguageModel, Line, Priority, Stop
-from egcfg_lsp.prompt import infill_prompt
-from egcfg_lsp.prompt.fim import CHAT_FENCE, DEFAULT_LIMITS, File, PromptLimits
+from egcfg_lsp.model import Continuation, LanguageModel, Line, ModelInfo, Priority, Stop
+from egcfg_lsp.prompt import Prompt, infill_prompt
+from egcfg_lsp.prompt.fim import (
+    CHAT_FENCE,
+    DEFAULT_LIMITS,
+    File,
+    PromptLimits,
+    estimated_tokens,
+)
 from egcfg_lsp.source.edit import without_lines
 from egcfg_lsp.source.lines import split_lines
 from egcfg_lsp.source.oracle import OracleTest
@@ -25,6 +31,8 @@ LINE_TOKENS, BODY_TOKENS = 48, 256
 """Token budgets of a single line and of a function's rest."""
 
 
+_SHARES = (1.0, 0.6, 0.35, 0.2)
+"""Of the context that a prompt is made for, tried in turn: numbers and other scripts take more."""
 _FIRST_INDENT = re.compile(r"^\S.*:[ \t]*(?:#.*)?\n(?:[ \t]*\n)*([ \t]+)\S", re.MULTILINE)
 
 
@@ -54,15 +62,14 @@ async def draft_texts(
     place = place_of(request, target)
     to_the_end = goes_to_the_end(target, place)
     info = await model.info()
-    prompt = infill_prompt(
-        place.before,
-        place.after,
-        form=info.form,
-        function_line=target.start_line if target is not None else 0,
-        path=request.path,
+    prompt = fitting_prompt(
+        place,
+        info,
+        request,
+        target,
         tests=_prompt_tests(request, tests),
         files=files,
-        limits=limits.within(info.n_context - BODY_TOKENS),
+        limits=limits,
     )
     stop = Stop(
         max_tokens=BODY_TOKENS if to_the_end else LINE_TOKENS,
@@ -91,6 +98,34 @@ async def draft_texts(
             draft += text if text.strip() or not draft else "\n"
             if draft.strip():
                 yield Draft(draft.rstrip("\n"))
+
+
+def fitting_prompt(
+    place: Place,
+    info: ModelInfo,
+    request: Request,
+    target: Target | None,
+    *,
+    tests: Sequence[File],
+    files: Sequence[File],
+    limits: PromptLimits,
+) -> Prompt:
+    """The prompt for a place, cut down until it fits the model's context as far as can be estimated."""
+    room = info.n_context - BODY_TOKENS
+    for share in _SHARES:
+        prompt = infill_prompt(
+            place.before,
+            place.after,
+            form=info.form,
+            function_line=target.start_line if target is not None else 0,
+            path=request.path,
+            tests=tests,
+            files=files,
+            limits=limits.within(int(room * share)),
+        )
+        if estimated_tokens(prompt) <= room:
+            break
+    return prompt
 
 
 def place_of(request: Request, target: Target | None) -> Place:

@@ -47,7 +47,8 @@ def remaining(then: Request, suggestion: Suggestion, now: Request) -> Suggestion
     if text is None:
         return None
     replaces = len(come) + n_common_replaced
-    if come and not n_common_replaced and text.endswith(come):
+    ends_there = "\n" not in text and text.endswith(come)
+    if come and not n_common_replaced and ends_there:
         text, replaces = text.removesuffix(come), 0
     return replace(suggestion, text=text, replaces=replaces) if text else None
 

@@ -26,7 +26,7 @@ from egcfg_lsp.completion.engine import Tools
 from egcfg_lsp.completion.project import project_at, project_root
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.lsp import documents, protocol
-from egcfg_lsp.lsp.configuration import Configuration
+from egcfg_lsp.lsp.configuration import SECTION, Configuration
 from egcfg_lsp.lsp.convert import path_of
 from egcfg_lsp.lsp.documents import LineDocument, Module
 from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
@@ -86,6 +86,7 @@ class Session:
     async def warm_up(self) -> None:
         """Ask for the settings, load the model, probe the sandbox."""
         if not self._configured.is_set():
+            await self._subscribe_to_configuration()
             await self.pull_configuration()
             self._configured.set()
         settings = self.configuration.user
@@ -246,10 +247,11 @@ class Session:
             self._status = status
             self._server.protocol.notify(protocol.STATUS, protocol.to_json(status))
 
-    def rest(self) -> None:
-        """Say that nothing is under way, unless something is."""
+    def rest(self, silence: str = "") -> None:
+        """Say that nothing is under way, unless something is; and why nothing is suggested."""
         if self._completions is None or not self._completions.is_busy:
-            self.tell(protocol.Status("ready", self._ready_message))
+            message = f"nothing here: {silence}" if silence else self._ready_message
+            self.tell(protocol.Status("ready", message))
 
     def fail(self, message: str) -> None:
         """Report an error: in the status always, as a message once."""
@@ -268,6 +270,23 @@ class Session:
         if self._completions is not None:
             await self._completions.close()
         await self._owner.close()
+
+    async def _subscribe_to_configuration(self) -> None:
+        """Some clients tell of changed settings only if they were asked to."""
+        workspace = self._server.client_capabilities.workspace
+        capability = workspace.did_change_configuration if workspace is not None else None
+        if capability is None or not capability.dynamic_registration:
+            return
+        registration = types.Registration(
+            id="egcfg-configuration",
+            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+            register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+        )
+        try:
+            params = types.RegistrationParams([registration])
+            await self._server.client_register_capability_async(params)
+        except JsonRpcException as error:
+            log.warning("the client does not tell of changed settings: %s", error)
 
     async def _load_model(self) -> None:
         try:

@@ -71,6 +71,7 @@ File = tuple[str, str]
 _MISSING = "# …the missing code…\n"
 _DEFINITION = re.compile(r"[ \t]*(@|(async[ \t]+)?def\b|class\b)")
 _CLOSERS = re.compile(r"""[)\]}'"]+[)\]}'":,\s]*""")
+_PIECE = re.compile(r"[a-z]{1,4}|[A-Z]{1,2}|\s(?=[0-9])|\s{2,}|\S")
 _IMPORT = re.compile(r"(from|import)\b")
 _EDGE_SHARE = 4
 """About one definition in so many can be a window's edge, chosen by its text: lines typed above
@@ -132,6 +133,16 @@ def infill_prompt(
     if form.chat is not None:
         return Prompt(_chat_parts(texts, *form.chat))
     return Prompt((_commented(texts) + texts.prefix + texts.middle,))
+
+
+def estimated_tokens(prompt: Prompt) -> int:
+    """A cautious count: pieces of words, a token a digit and sign, one a byte of other scripts."""
+    n_tokens = 0
+    for part in prompt.parts:
+        text = "" if isinstance(part, Marker) else part.text if isinstance(part, Control) else part
+        n_other = len(text.encode(errors="surrogatepass")) - len(text)
+        n_tokens += 1 + len(_PIECE.findall(text)) + n_other
+    return n_tokens
 
 
 def anchor_line(function_line: int, cursor_line: int, limits: PromptLimits = DEFAULT_LIMITS) -> int:

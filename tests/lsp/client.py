@@ -47,6 +47,7 @@ class Client:
         self.lsp, self.root = lsp, root
         self.progress: list[Any] = []
         self.edits: list[types.WorkspaceEdit] = []
+        self.registrations: list[types.Registration] = []
         self.questions: list[types.ShowMessageRequestParams] = []
         self.changes: list[Any] = []
         self.statuses: list[Any] = []
@@ -82,6 +83,11 @@ class Client:
         ) -> types.MessageActionItem | None:
             self.questions.append(params)
             return types.MessageActionItem(chosen_action) if chosen_action else None
+
+        @lsp.feature(types.CLIENT_REGISTER_CAPABILITY)  # type: ignore[untyped-decorator]
+        def on_register(params: types.RegistrationParams) -> None:
+            self.registrations += params.registrations
+            self._news.set()
 
         @lsp.feature(types.WORKSPACE_APPLY_EDIT)  # type: ignore[untyped-decorator]
         def on_edit(params: types.ApplyWorkspaceEditParams) -> types.ApplyWorkspaceEditResult:

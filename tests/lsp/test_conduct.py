@@ -191,6 +191,38 @@ async def test_changed_settings_are_asked_for_again(project: Path) -> None:
         assert await text_at(client, uri, *HERE) == "return a + b"
 
 
+async def test_changes_are_told_by_clients_that_want_to_be_asked_for_them(project: Path) -> None:
+    workspace = types.WorkspaceClientCapabilities(
+        did_change_configuration=types.DidChangeConfigurationClientCapabilities(
+            dynamic_registration=True
+        )
+    )
+    capabilities = types.ClientCapabilities(workspace=workspace)
+    async with running(SCRIPTED, project, capabilities=capabilities) as client:
+        await client.until(lambda: bool(client.registrations))
+        (registration,) = client.registrations
+        assert registration.method == "workspace/didChangeConfiguration"
+
+
+@pytest.mark.parametrize(
+    ("is_automatic", "text", "message"),
+    [
+        (False, "x = ab\n", "word characters right of the cursor"),
+        (True, "x = ab\n", "ready · "),
+        (True, "", "the file is excluded"),
+    ],
+)
+async def test_silence_is_explained_to_who_asked(
+    project: Path, is_automatic: bool, text: str, message: str
+) -> None:
+    (project / "secrets.py").write_text("x = ab\n")
+    async with running(SCRIPTED, project) as client:
+        uri = await client.open(CALC if text else "secrets.py", "x = ab\n")
+        assert await text_at(client, uri, 0, 5, is_automatic=is_automatic) is None
+        await client.until(lambda: message in client.statuses[-1].message)
+        assert client.statuses[-1].state == "ready"
+
+
 async def test_a_client_that_cannot_be_asked_pushes_its_settings(project: Path) -> None:
     async with running(SCRIPTED, project) as client:
         uri = await client.open(CALC)

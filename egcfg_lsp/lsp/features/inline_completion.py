@@ -9,6 +9,7 @@ from pygls.exceptions import JsonRpcContentModified
 from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp.completion import Update
+from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.lsp import protocol
 from egcfg_lsp.lsp.session import Session, Snapshot
 from egcfg_lsp.model import ModelError
@@ -32,7 +33,7 @@ def register(server: LanguageServer, session: Session) -> None:
             session.fail(str(error))
             return types.InlineCompletionList(items=[])
         if update.done:
-            session.rest()
+            session.rest(reason_told(update, snapshot))
         if not session.is_current(snapshot):
             raise JsonRpcContentModified(message="the document has changed")
         return to_list(update, snapshot, session)
@@ -43,6 +44,14 @@ def register(server: LanguageServer, session: Session) -> None:
         edit = session.accepted(suggestion_id)
         if edit is not None:
             await server.workspace_apply_edit_async(types.ApplyWorkspaceEditParams(edit))
+
+
+def reason_told(update: Update, snapshot: Snapshot) -> str:
+    """Why nothing is suggested, where the user asked for it or would wonder for ever."""
+    for drop in () if update.suggestions else update.drops:
+        if not snapshot.request.is_automatic or drop.cause in (Cause.DISABLED, Cause.EXCLUDED):
+            return drop.cause.text
+    return ""
 
 
 def to_list(update: Update, snapshot: Snapshot, session: Session) -> types.InlineCompletionList:

@@ -9,6 +9,8 @@ import { annotation, ghostText, installExtension, openFile, openWorkbench, ROOT,
 
 const PYTHON = process.env.PYTHON ?? path.join(ROOT, '.venv/bin/python');
 const SCRIPTED = path.join(import.meta.dirname, 'scripted_server.py');
+/** The real server with a scripted model and sandbox. */
+const SCRIPTED_MODEL = path.join(ROOT, 'tests/lsp/scripted_server.py');
 const TIMEOUT_MS = 20_000;
 
 let extensions;
@@ -80,6 +82,30 @@ describe('a suggestion that a better one replaces', () => {
     await waitForText(page, ghostText, /^$/, TIMEOUT_MS);
     assert.match(await page.evaluate(visibleLines), /^ {4}tax = RATES\.get\(country, 0\)\n {4}return sum/m);
   });
+});
+
+test('a suggestion survives a bracket that VS Code closes, and replaces it', async () => {
+  process.env.EGCFG_SCRIPT = JSON.stringify({
+    lines: ['    tax = RATES.get(country, 0)\n', '    return sum(n * price for n, price in items) * (1 + tax)\n'],
+    passes_if: 'RATES.get(country, 0)\n    return sum',
+  });
+  const editor = await open('', [PYTHON, SCRIPTED_MODEL]);
+  const { page } = editor;
+  try {
+    await waitForStatus(page, 'ready', TIMEOUT_MS);
+    await typeIndentation(page);
+    await waitForText(page, annotation, /✓ 3\/3/, TIMEOUT_MS);
+    await page.keyboard.type('tax = RATES.get(');
+    await waitForText(page, visibleLines, /RATES\.get\(.*\)/, TIMEOUT_MS);
+    await waitForText(page, ghostText, /^country, 0/, TIMEOUT_MS);
+    await waitForText(page, annotation, /✓ 3\/3/, TIMEOUT_MS);
+    await page.keyboard.press('Tab');
+    await waitForText(page, ghostText, /^$/, TIMEOUT_MS);
+    assert.match(await page.evaluate(visibleLines), /^ {4}tax = RATES\.get\(country, 0\)\n {4}return sum\(n \* price for n, price in items\) \* \(1 \+ tax\)$/m);
+  } finally {
+    await editor.close();
+    delete process.env.EGCFG_SCRIPT;
+  }
 });
 
 test('a server that can not be started is told once, with what to do', async () => {
