@@ -7,8 +7,6 @@ BIN := $(VENV)/bin
 LLAMA_WHEELS := https://abetlen.github.io/llama-cpp-python/whl/$(PREBUILT)
 LLAMA := $(shell sed -n 's/^\(llama-cpp-python==[^ ]*\).*/\1/p' requirements.lock)
 EXAMPLE := examples/shop/pricing.py:8
-# A folder with HumanEval-SingleLineInfilling.jsonl.gz, for `make bench`.
-DATA ?=
 
 .PHONY: demo test lint bench docs test-editors screenshots lock clean
 
@@ -28,7 +26,7 @@ lint: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	@$(BIN)/egcfg-lsp models pull >&2
-	@$(BIN)/python -m benchmarks $(if $(DATA),--data $(DATA))
+	@$(BIN)/python -m benchmarks
 
 docs: $(VENV)/installed
 	$(BIN)/egcfg-lsp settings > docs/settings.md

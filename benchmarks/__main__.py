@@ -31,9 +31,6 @@ def main(
         list[str] | None, typer.Argument(metavar="[GROUP]…", help=f"Of {', '.join(GROUPS)}.")
     ] = None,
     model: Annotated[str, typer.Option(help="Catalogue name or .gguf file.")] = DEFAULT_MODEL,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with HumanEval-SingleLineInfilling.jsonl.gz.")
-    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(help="Names of benchmark functions; the others are left out."),
@@ -49,7 +46,7 @@ def main(
     except ModelNotFoundError as error:
         raise typer.BadParameter(str(error)) from None
     name = path.name if model.endswith(".gguf") else model
-    setup = Setup(path, name, data=data, quick=quick)
+    setup = Setup(path, name, quick=quick)
     silence_llama()
     plan = {
         group: [b for b in GROUPS[group] if only is None or b.__name__ in only] for group in chosen

@@ -10,7 +10,6 @@ from benchmarks.decoding import (
     reading_speed,
 )
 from benchmarks.figures import Benchmark
-from benchmarks.infilling import infilling
 from benchmarks.rereading import (
     rereading_at_end,
     rereading_in_middle,
@@ -31,5 +30,4 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     rereading_in_middle,
     rereading_to_and_fro,
     rereading_with_closed_brackets,
-    infilling,
 )

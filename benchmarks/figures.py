@@ -18,8 +18,6 @@ class Setup:
     name: str
     """The model's, as it was asked for."""
     options: ModelOptions = field(default_factory=ModelOptions)
-    data: Path | None = None
-    """A folder with `HumanEval-SingleLineInfilling.jsonl.gz`; None without."""
     quick: bool = False
     """Few rounds: shows that a benchmark works, its figures mean little."""
     seed: int = 0
