@@ -14,7 +14,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from egcfg_lsp.completion.cache import Completions
 from egcfg_lsp.completion.engine import Tools
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.model import LanguageModel
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
 from egcfg_lsp.settings import Settings
 
 POLL_SECONDS = 0.002
@@ -96,6 +97,15 @@ class Group:
     results: Results
     model: BenchModel
     seed: int
+    limits: PromptLimits = DEFAULT_LIMITS
+
+
+VARIANTS = {
+    "product": DEFAULT_LIMITS,
+    "no-files": replace(DEFAULT_LIMITS, file_characters=0),
+    "no-imports": replace(DEFAULT_LIMITS, import_characters=0),
+}
+"""What a prompt holds of other files, and of the imports above its window."""
 
 
 async def run_sessions(
@@ -111,19 +121,23 @@ async def run_sessions(
         root = copy_project(group.package, Path(folder))
         for function in functions:
             if not group.results.has(name, function.task_id):
-                answers = await type_function(function, root, model, sandbox)
+                answers = await type_function(function, root, model, sandbox, group.limits)
                 session = Session(function, group.model, group.seed, __version__, answers)
                 group.results.write(name, function.task_id, session)
             on_function()
 
 
 async def type_function(
-    function: Function, root: Path, model: LanguageModel, sandbox: Sandbox
+    function: Function,
+    root: Path,
+    model: LanguageModel,
+    sandbox: Sandbox,
+    limits: PromptLimits = DEFAULT_LIMITS,
 ) -> tuple[Answered, ...]:
     """One answer a key. Raises ModelError."""
     metered = MeteredModel(model, one_line=True)
     answers = []
-    async with _completions(metered, sandbox) as completions:
+    async with _completions(Tools(metered, sandbox, limits=limits)) as completions:
         for typed in typed_texts(function.above, function.body):
             before = function.above + typed
             path = root / function.path
@@ -247,8 +261,8 @@ def _savings(keys: Sequence[Key]) -> Iterable[int]:
 
 
 @asynccontextmanager
-async def _completions(model: LanguageModel, sandbox: Sandbox) -> AsyncIterator[Completions]:
-    completions = Completions(Tools(model, sandbox), lambda _: None)
+async def _completions(tools: Tools) -> AsyncIterator[Completions]:
+    completions = Completions(tools, lambda _: None)
     try:
         yield completions
     finally:

@@ -88,6 +88,9 @@ def run_typing(
     functions: Annotated[int, typer.Option(min=1, help="Functions of each package.")] = 6,
     seed: Seed = 0,
     model: Model = DEFAULT_MODEL,
+    variant: Annotated[
+        str, typer.Option(help=f"How the prompt is made: {', '.join(sessions.VARIANTS)}.")
+    ] = "product",
 ) -> None:
     """Functions of real packages, typed key by key: what is shown, right, kept and saved."""
     with _clear_errors():
@@ -96,12 +99,16 @@ def run_typing(
             (package, sample_functions(package, functions, seed))
             for package in map(installed, dict.fromkeys(_names(packages)))
         ]
-        results = open_results(out, _configuration("typing", about, seed))
+        if variant not in sessions.VARIANTS:
+            known = ", ".join(sessions.VARIANTS)
+            raise BenchError(f"unknown variant {variant} (known: {known})")
+        configuration = _configuration("typing", about, seed) | {"variant": variant}
+        results = open_results(out, configuration)
         n_functions = sum(len(own) for _, own in sampled)
 
         async def run(llama: LlamaModel, on_function: Callable[[], None]) -> None:
             for package, own in sampled:
-                group = sessions.Group(package, results, about, seed)
+                group = sessions.Group(package, results, about, seed, sessions.VARIANTS[variant])
                 await sessions.run_sessions(group, own, llama, Bubblewrap(), on_function)
 
         _run_with_progress("typing", n_functions, model, run)
