@@ -52,7 +52,7 @@ class Request:
     is_automatic: bool = False
     """Asked for by typing, not by the user's command."""
     just_accepted: bool = False
-    """Nothing was typed since a single-line suggestion was accepted here."""
+    """Nothing was typed since a suggestion was accepted here."""
     selected: tuple[int, str] | None = None
     """The completion popup's selected item: the offset where it would begin, and its text."""
 

@@ -147,11 +147,17 @@ class Completions:
                     await task
 
     def _find(self, request: Request, version: object) -> Completion | None:
-        for key, completion in reversed(self._known.items()):
-            if completion.version == version and completion.remainder(request) is not None:
-                self._known.move_to_end(key)
-                return completion
-        return None
+        """The newest completion that fits; one made further right only if there is no other."""
+        fitting = [
+            (len(completion.request.before) > len(request.before), key, completion)
+            for key, completion in reversed(self._known.items())
+            if completion.version == version and completion.remainder(request) is not None
+        ]
+        if not fitting:
+            return None
+        _, key, completion = min(fitting, key=lambda fit: fit[0])
+        self._known.move_to_end(key)
+        return completion
 
     async def _awaited(self, request: Request, version: object) -> Completion | None:
         """The completion under way, if it soon turns out to answer the request."""

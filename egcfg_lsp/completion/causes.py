@@ -23,7 +23,10 @@ class Cause(StrEnum):
 
     DISABLED = "disabled", "suggestions are switched off in the settings"
     EXCLUDED = "excluded", "the file is excluded by the settings, or its name is one of secrets"
-    JUST_ACCEPTED = "just-accepted", "a single-line suggestion was accepted just before"
+    JUST_ACCEPTED = (
+        "just-accepted",
+        "a suggestion was accepted just before, and nothing typed since",
+    )
     WORD_RIGHT = "word-right-of-cursor", "word characters right of the cursor"
     TOO_MUCH_RIGHT = "too-much-right-of-cursor", "too much code right of the cursor"
     IN_STRING = "in-string", "the cursor is in a string, and nothing was asked for"

@@ -101,7 +101,7 @@ class Trigger:
     surroundings: str = "code"
     """`code`, `string`, `docstring` or `comment`."""
     just_accepted: bool = False
-    """Nothing was typed since a single-line suggestion was accepted."""
+    """Nothing was typed since a suggestion was accepted."""
     allows_strings: bool = False
     """The user wants suggestions in strings and comments without asking."""
 

@@ -33,6 +33,7 @@ from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
+from egcfg_lsp.source.edit import without_lines
 from egcfg_lsp.source.target import find_target
 
 GRACE_SECONDS = 0.05
@@ -184,20 +185,19 @@ class Session:
         if found is None or self._latest is None:
             return None
         request, suggestion = found
-        after = request.accepting(suggestion)
-        if "\n" not in suggestion.text.strip():
-            self._accepted = after
+        accepted = self._accepted = request.accepting(suggestion)
         uri = self._latest.uri
         document = self._server.workspace.text_documents.get(uri)
-        target = find_target(after.text, after.offset) if suggestion.removes_placeholder else None
-        if document is None or target is None or target.placeholder is None:
+        if document is None or not suggestion.removes_placeholder:
             return None
-        if document.source != after.text:
+        target = find_target(accepted.text, accepted.offset)
+        if target is None or target.placeholder is None or document.source != accepted.text:
             return None  # typed on since, or a notebook's cell
-        start, end = (types.Position(row, 0) for row in target.placeholder)
-        edits = [types.TextEdit(types.Range(start, end), "")]
+        start, end = target.placeholder
+        self._accepted = replace(accepted, text=without_lines(accepted.text, start, end))
+        edit = types.TextEdit(types.Range(types.Position(start, 0), types.Position(end, 0)), "")
         versioned = types.OptionalVersionedTextDocumentIdentifier(uri, document.version)
-        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, edits)])
+        return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, [edit])])
 
     def remember(self, uri: str, line: int) -> None:
         """Keep a piece of a document as context for other places."""

@@ -1,0 +1,51 @@
+"""Neovim with the real server, whose model and sandbox are scripted."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.neovim.nvim_driver import REPOSITORY, neovim
+
+pytestmark = pytest.mark.editors
+
+SCRIPTED_MODEL = [sys.executable, str(REPOSITORY / "tests" / "lsp" / "scripted_server.py")]
+SECONDS = 30
+
+
+@pytest.mark.parametrize("placeholder", ["pass", "...", "raise NotImplementedError"])
+def test_accepting_removes_the_placeholder(
+    project: Path, tmp_path: Path, placeholder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGCFG_SCRIPT", json.dumps({"passes_if": "a + b\n\n\ndef other"}))
+    body = f"def add(a, b):\n    {placeholder}\n\n\ndef other():\n    pass\n"
+    (project / "calc.py").write_text(body)
+    with neovim(tmp_path) as nvim:
+        nvim.setup(cmd=SCRIPTED_MODEL, trust=[str(project)])
+        nvim.edit(project / "calc.py")
+        nvim.keys("o")
+        nvim.wait(lambda: nvim.ghost().summary == "✓ 3/3", "verified without it", SECONDS)
+        nvim.keys("<Tab>")
+        wanted = body.replace(placeholder, "return a + b", 1).splitlines()
+        nvim.wait(lambda: nvim.lines() == wanted, "the placeholder is gone", SECONDS)
+        assert nvim.messages() == ""
+
+
+def test_typing_through_a_bracket_that_the_editor_closes(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = {"lines": ["    return sum([a, b]) + 0\n"], "passes_if": "sum([a, b]) + 0"}
+    monkeypatch.setenv("EGCFG_SCRIPT", json.dumps(script))
+    with neovim(tmp_path) as nvim:
+        nvim.setup(cmd=SCRIPTED_MODEL, trust=[str(project)])
+        nvim.edit(project / "calc.py")
+        nvim.lua("vim.keymap.set('i', '(', '()<Left>')")
+        nvim.keys("jA")
+        nvim.wait(lambda: nvim.ghost().summary == "✓ 3/3", "verified", SECONDS)
+        nvim.keys("return sum(")
+        nvim.wait(lambda: "sum([a, b]) + 0 ✓ 3/3" in nvim.screen.text(), "still there", SECONDS)
+        nvim.keys("<Tab>")
+        nvim.wait(lambda: nvim.lines()[1] == "    return sum([a, b]) + 0", "inserted", SECONDS)
