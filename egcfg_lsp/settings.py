@@ -191,7 +191,8 @@ def read_settings(options: object) -> tuple[Settings, list[str]]:
 def resolve_settings(sources: Sequence[Source]) -> tuple[Settings, list[str]]:
     """Settings from all sources, weakest first, and a problem for each key that was ignored.
 
-    A later source overrides an earlier one, but `enabled` stays false and `exclude` only grows.
+    A later source overrides an earlier one, but `enabled` stays false and `exclude` only grows:
+    patterns with `!` count in the user's own sources only.
     A wrong value leaves what the earlier sources said, except for `trusted`: that is then false.
     """
     values: dict[str, Any] = {}
@@ -200,6 +201,9 @@ def resolve_settings(sources: Sequence[Source]) -> tuple[Settings, list[str]]:
         found, wrong = _read(source)
         problems += wrong
         for name, value in found.items():
+            if name == "exclude" and not source.is_user:
+                value, undone = _only_excluding(value), [p for p in value if p.startswith("!")]
+                problems += [f"{source.name} cannot include {p!r} again; ignored" for p in undone]
             values[name] = _combined(name, values[name], value) if name in values else value
     return Settings(**values), problems
 
@@ -265,6 +269,11 @@ def _items(options: object) -> Iterator[tuple[Any, object]]:
         yield from section.items()
     elif section is not None:
         yield None, section
+
+
+def _only_excluding(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    """Without those that would undo what the user excludes."""
+    return tuple(pattern for pattern in patterns if not pattern.startswith("!"))
 
 
 def _combined(name: str, earlier: Any, later: Any) -> Any:

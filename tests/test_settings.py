@@ -278,3 +278,15 @@ def test_every_number_has_a_range_that_holds_its_default() -> None:
         is_number = definition.type in (int, int | None, float)
         assert is_number == (definition.about.bounds is not None), definition.name
         assert is_valid(definition, definition.default), definition.name
+
+
+def test_project_cannot_include_again_what_the_user_excludes() -> None:
+    sources = [
+        Source("mine", {"exclude": ["private/", "!private/open.py"]}, is_user=True),
+        Source("theirs", {"exclude": ["!private/", "*_pb2.py"]}, is_user=False),
+    ]
+    settings, problems = resolve_settings(sources)
+    assert settings.exclude == ("private/", "!private/open.py", "*_pb2.py")
+    (problem,) = problems
+    assert "theirs" in problem
+    assert "!private/" in problem

@@ -158,9 +158,9 @@ _TYPING_LINES: dict[str, Callable[[sessions.Counts], str]] = {
     "requests": lambda counts: str(counts.shown.n),
     "shown, of requests": lambda counts: _share(counts.shown),
     "kept, of newly shown": lambda counts: _share(counts.kept),
-    "right, of those at line starts": lambda counts: _share(counts.right_first_line),
+    "right, of line starts": lambda counts: _share(counts.right_first_line),
     "saved, of characters": lambda counts: _share(counts.saved),
-    "flicker, of keys typed through": lambda counts: _share(counts.flicker),
+    "flicker, of keys": lambda counts: _share(counts.flicker),
     "calls a key, median, mean": lambda counts: f"{counts.median_calls:g}, {counts.mean_calls:.2f}",
 }
 _REPORTS: dict[str, Callable[[dict[str, Any], Results], Report]] = {
@@ -237,8 +237,7 @@ def _percent(rate: Rate | None) -> str:
 
 
 def _share(rate: Rate) -> str:
-    value = "–" if rate.value is None else f"{100 * rate.value:.1f} %"
-    return f"{value} [dim]{rate.n:5d}[/]"
+    return "–" if rate.value is None else f"{100 * rate.value:.1f} %"
 
 
 def _compared(pairs: Pairs | None) -> str:

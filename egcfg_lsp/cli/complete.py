@@ -16,7 +16,7 @@ from rich.console import Console
 
 from egcfg_lsp.completion import Drop, Outcome, Request, Update
 from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
-from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.completion.project import project_root, read_text_file
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
@@ -79,9 +79,9 @@ def with_settings(request: Request, options: Mapping[str, object]) -> Request:
     """The request under the user's options and what its project says; problems go to stderr."""
     sources = [Source("the command line", options, is_user=True)]
     problems: list[str] = []
-    pyproject = None if request.root is None else request.root / "pyproject.toml"
-    if pyproject is not None and pyproject.is_file():
-        table, problems = project_options(pyproject.read_text(encoding="utf-8", errors="replace"))
+    text = None if request.root is None else read_text_file(request.root / "pyproject.toml")
+    if text is not None:
+        table, problems = project_options(text)
         sources.append(Source(PYPROJECT, table, is_user=False))
     settings, wrong = resolve_settings(sources)
     for problem in (*problems, *wrong):

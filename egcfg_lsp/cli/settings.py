@@ -170,8 +170,8 @@ Another client sends them as `initializationOptions`, alone or under the key `eg
 `workspace/configuration`.
   Neovim sends all your settings as the first of these; VS Code sends those that are yours alone as the \
 first, and the others as the last.
-- `enabled` is false if it is false in one place, and the patterns of `exclude` are added up: \
-a project can only restrict.
+- `enabled` is false if it is false in one place, and the patterns of `exclude` are added up, \
+those with `!` of your own settings only: a project can only restrict.
 - `null` counts as not set.
 - An unknown key or a wrong value is reported, and what the weaker places say stays; \
 only a wrong value of `trusted` is taken as false.

@@ -33,8 +33,9 @@ class Suggestion:
     outcome: Outcome = Outcome.UNVERIFIED
     summary: str = ""
     """One line for people."""
-    removes_placeholder: bool = False
-    """Accepting it removes the placeholder body (`pass`, `...`) below the cursor in its function."""
+    removes: tuple[int, int] | None = None
+    """Lines, 0-based and the end exclusive, of the buffer with the suggestion accepted that have to go
+    then: the placeholder body (`pass`, `...`) below the cursor in its function."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Request:
     """Asked for by typing, not by the user's command."""
     just_accepted: bool = False
     """Nothing was typed since a suggestion was accepted here."""
+    applies_edits: bool = True
+    """Whether accepting can remove lines below the cursor."""
     selected: tuple[int, str] | None = None
     """The completion popup's selected item: the offset where it would begin, and its text."""
 
@@ -92,4 +95,6 @@ class Update:
     drops: tuple[Drop, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
     """Seconds since the request: `first_line`, `draft`, `run`, as far as they are reached."""
+    is_transient: bool = False
+    """Whether another run may well say something else: no verdict was reached."""
     done: bool = False

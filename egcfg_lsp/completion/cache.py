@@ -48,7 +48,15 @@ class Completion:
     """Why the model could not answer; such a completion is not kept."""
     answerable: asyncio.Event = field(default_factory=asyncio.Event)
     """Set with the first line, or when it is known that none comes."""
+    is_stopped: bool = False
     task: asyncio.Task[None] | None = None
+
+    def stop(self) -> None:
+        """Nobody waits for more of it; the task may not even have begun."""
+        if self.task is not None:
+            self.task.cancel()
+        self.is_stopped = not self.update.done
+        self.answerable.set()
 
     def remainder(self, request: Request) -> Update | None:
         """What is left of this completion for a later request; None if it does not fit."""
@@ -56,10 +64,10 @@ class Completion:
         if (ours.path, ours.settings) != (request.path, request.settings):
             return None
         if (ours.text, ours.offset) == (request.text, request.offset):
-            asks_more = (
-                ours.is_automatic and not request.is_automatic and not self.update.suggestions
+            tries_again = not request.is_automatic and (
+                self.update.is_transient or (ours.is_automatic and not self.update.suggestions)
             )
-            return None if asks_more else self.update
+            return None if tries_again and self.update.done else self.update
         rest = [remaining(ours, suggestion, request) for suggestion in self.update.suggestions]
         left = tuple(suggestion for suggestion in rest if suggestion is not None)
         return replace(self.update, suggestions=left) if left else None
@@ -104,11 +112,14 @@ class Completions:
         version = await asyncio.to_thread(tests_version, request)
         completion = self._find(request, version) or await self._awaited(request, version)
         if completion is None:
-            if (cause := reason_not_to_ask(request)) is not None:
+            cause = await asyncio.to_thread(reason_not_to_ask, request)
+            if cause is not None:
                 return Update(drops=(Drop(cause),), done=True)
             await asyncio.sleep(wait_seconds)
             completion = self._start(request, version)
         await completion.answerable.wait()
+        if completion.is_stopped:
+            return Update(drops=(Drop(Cause.SUPERSEDED),), done=True)
         if completion.error:
             raise ModelError(completion.error)
         update = completion.remainder(request) or Update(done=True)
@@ -129,10 +140,11 @@ class Completions:
     def stop_unless_fits(self, request: Request | None) -> None:
         """Stop the completion under way unless it may answer `request`; None stops it in any case."""
         current = self._current
-        if current is not None and current.task is not None:
+        if current is not None:
             if request is not None and current.may_answer(request):
                 return
-            current.task.cancel()
+            current.stop()
+            self._known.pop(id(current), None)
             self._current = None
         if request is None:
             self._stop_looking_ahead()
@@ -141,10 +153,7 @@ class Completions:
         """Stop what is under way and wait until it has stopped."""
         tasks = [self._ahead, self._current.task if self._current is not None else None]
         self.stop_unless_fits(None)
-        for task in tasks:
-            if task is not None:
-                with suppress(asyncio.CancelledError):
-                    await task
+        await asyncio.gather(*filter(None, tasks), return_exceptions=True)
 
     def _find(self, request: Request, version: object) -> Completion | None:
         """The newest completion that fits; one made further right only if there is no other."""
@@ -197,9 +206,6 @@ class Completions:
                     self._on_update(completion)
         except ModelError as error:
             completion.error = str(error)
-        except asyncio.CancelledError:
-            completion.error = "superseded"
-            raise
         except Exception as error:
             log.exception("a completion failed")
             completion.error = f"internal error: {error!r}"

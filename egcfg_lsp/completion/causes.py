@@ -22,7 +22,10 @@ class Cause(StrEnum):
         return member
 
     DISABLED = "disabled", "suggestions are switched off in the settings"
-    EXCLUDED = "excluded", "the file is excluded by the settings, or its name is one of secrets"
+    EXCLUDED = (
+        "excluded",
+        "the file is excluded: by the settings, by Git, or for a name that secrets have",
+    )
     JUST_ACCEPTED = (
         "just-accepted",
         "a suggestion was accepted just before, and nothing typed since",

@@ -1,11 +1,12 @@
 """What of other files stands in a prompt: signatures of imported names, and chunks lately visited.
 
 Chosen once for a function and kept while the user stays in it: whatever changes at the front of a
-prompt has the whole prompt read again. Excluded files are asked about at every use.
+prompt has the whole prompt read again. Whether a file is excluded is asked at every use.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,30 +24,37 @@ from egcfg_lsp.source.target import Target
 
 NEAR_LINES = 128
 """Of the buffer around the cursor, with which a chunk is compared."""
+SUFFIXES = (".py", ".pyi")
+"""Of files whose text may be remembered: a client may open others for us."""
 MAX_REEXPORTS = 3
 """Files followed from an import to the definition."""
 
 Place = tuple[object, ...]
+Piece = tuple[Path, str]
+"""A file, and text of it."""
 
 
 @dataclass(frozen=True)
 class _Kept:
     place: Place
-    files: tuple[File, ...]
+    pieces: tuple[Piece, ...]
 
 
 class Contexts:
-    """Must be used from one thread at a time."""
+    """May be used from several threads."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._ring = Ring()
         self._kept: _Kept | None = None
 
     def remember(self, path: Path, text: str, line: int, project: Project, capacity: int) -> None:
-        """Keep the lines around a place for the prompts of others."""
-        is_wanted = capacity > 0 and not project.is_excluded(path)
+        """Keep the lines around a place of a Python file for the prompts of others."""
+        is_wanted = capacity > 0 and path.suffix in SUFFIXES and not project.is_excluded(path)
         if is_wanted:
-            self._ring.insert(chunk_around(path, text, line), capacity)
+            chunk = chunk_around(path, text, line)
+            with self._lock:
+                self._ring.insert(chunk, capacity)
 
     def files(
         self,
@@ -64,18 +72,25 @@ class Contexts:
             None if target is None else target.qualified_name,
             tuple((test.path, test.name) for test in tests),
         )
-        if self._kept is None or self._kept.place != place:
-            found = (
+        kept = self._kept
+        if kept is None or kept.place != place:
+            with self._lock:
+                chunks = self._ring.newest(_near(request))
+            pieces = (
                 *imported_signatures(request, target, tests, project),
-                *_chunks(self._ring, request, project),
+                *((chunk.path, chunk.text) for chunk in chunks if chunk.path != request.path),
             )
-            self._kept = _Kept(place, found)
-        return self._kept.files
+            kept = self._kept = _Kept(place, pieces)
+        return tuple(
+            (_shown_name(path, project), text)
+            for path, text in kept.pieces
+            if not project.is_excluded(path)
+        )
 
 
 def imported_signatures(
     request: Request, target: Target | None, tests: tuple[OracleTest, ...], project: Project
-) -> Iterator[File]:
+) -> Iterator[Piece]:
     """Signatures of what the target and its tests use from the project's other files, file by file."""
     if request.path is None or target is None:
         return
@@ -92,7 +107,7 @@ def imported_signatures(
     for file, names in wanted.items():
         text = project.read(file)
         if text is not None and (stubs := signatures(parse(text), names)):
-            yield _shown_name(file, project), stubs
+            yield file, stubs
 
 
 def _sources(
@@ -133,12 +148,10 @@ def _module_file(module: str, importer: Path, project: Project) -> Path | None:
     return next((file for file in candidates if project.read(file) is not None), None)
 
 
-def _chunks(ring: Ring, request: Request, project: Project) -> Iterator[File]:
-    near = chunk_around(Path(), request.before, request.before.count("\n")).text + request.after
-    here = "".join(split_lines(near)[:NEAR_LINES])
-    for chunk in ring.newest(here):
-        if chunk.path != request.path and not project.is_excluded(chunk.path):
-            yield _shown_name(chunk.path, project), chunk.text
+def _near(request: Request) -> str:
+    """The buffer around the cursor, with which chunks are compared."""
+    above = chunk_around(Path(), request.before, request.before.count("\n")).text
+    return "".join(split_lines(above + request.after)[:NEAR_LINES])
 
 
 def _shown_name(path: Path, project: Project) -> str:

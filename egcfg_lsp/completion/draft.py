@@ -5,7 +5,6 @@ Does not make the text fit its place, or judge it: that is `fit` and `filters`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from egcfg_lsp.prompt.fim import (
     estimated_tokens,
 )
 from egcfg_lsp.source.edit import without_lines
-from egcfg_lsp.source.lines import split_lines
+from egcfg_lsp.source.lines import indent_unit_of, split_lines
 from egcfg_lsp.source.oracle import OracleTest
 from egcfg_lsp.source.target import Target
 
@@ -33,7 +32,6 @@ LINE_TOKENS, BODY_TOKENS = 48, 256
 
 _SHARES = (1.0, 0.6, 0.35, 0.2)
 """Of the context that a prompt is made for, tried in turn: numbers and other scripts take more."""
-_FIRST_INDENT = re.compile(r"^\S.*:[ \t]*(?:#.*)?\n(?:[ \t]*\n)*([ \t]+)\S", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -146,12 +144,6 @@ def place_of(request: Request, target: Target | None) -> Place:
 def goes_to_the_end(target: Target | None, place: Place) -> bool:
     """Whether a draft may go on to the end of the function, instead of the line's."""
     return target is not None and target.is_open and not place.line_after.strip()
-
-
-def indent_unit_of(text: str) -> str:
-    """One level of indentation in this text, by its first indented line; four spaces without one."""
-    match = _FIRST_INDENT.search(text)
-    return "    " if match is None else "\t" if match[1].startswith("\t") else match[1]
 
 
 def _line_of(after: str) -> str:

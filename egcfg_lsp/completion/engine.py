@@ -53,10 +53,13 @@ class Circumstances:
     def goes_to_the_end(self) -> bool:
         return goes_to_the_end(self.target, self.place)
 
-    @property
-    def removes_placeholder(self) -> bool:
-        has_one = self.target is not None and self.target.placeholder is not None
-        return self.goes_to_the_end and has_one
+    def removes(self, text: str) -> tuple[int, int] | None:
+        """Lines that accepting the text removes, as they stand behind it."""
+        if not self.goes_to_the_end or self.target is None or self.target.placeholder is None:
+            return None
+        n_more = text.count("\n")
+        start, end = self.target.placeholder
+        return start + n_more, end + n_more
 
 
 async def ladder(
@@ -81,7 +84,7 @@ async def ladder(
             suggestion_id,
             draft.text,
             draft.replaces,
-            removes_placeholder=here.removes_placeholder,
+            removes=here.removes(draft.text),
         )
         lap("first_line")
         yield Update((shown,), timings=dict(timings))
@@ -105,9 +108,10 @@ async def ladder(
         n = len(here.tests)
         waiting = replace(shown, summary=f"running {n} test{'s' if n > 1 else ''}…")
         yield Update((waiting,), timings=dict(timings))
-    outcome, summary = await verify(request, here.target, here.tests, shown, tools.sandbox)
+    verdict = await verify(request, here.tests, shown, tools.sandbox)
     lap("run")
-    yield Update((replace(shown, outcome=outcome, summary=summary),), timings=timings, done=True)
+    shown = replace(shown, outcome=verdict.outcome, summary=verdict.summary)
+    yield Update((shown,), timings=timings, is_transient=verdict.is_transient, done=True)
 
 
 async def look_ahead(request: Request, tools: Tools) -> Suggestion | None:
@@ -146,12 +150,14 @@ def tests_version(request: Request) -> int:
     if project is None:
         return 0
     project.refresh()
-    return project.version()
+    return project.version(beside=request.path)
 
 
 def circumstances(request: Request, tools: Tools) -> Circumstances:
     """Target, tests and context of a request; reads files, so it belongs into a thread."""
     target = find_target(request.text, request.offset)
+    if target is not None and not request.applies_edits:
+        target = replace(target, placeholder=None)
     place = place_of(request, target)
     project = project_of(request)
     if project is None or request.path is None:
@@ -184,7 +190,7 @@ def suggested(
         suggestion_id,
         fitted.text,
         fitted.replaces,
-        removes_placeholder=here.removes_placeholder,
+        removes=here.removes(fitted.text),
     )
 
 

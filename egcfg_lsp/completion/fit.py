@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.filters import Place, is_closers
 from egcfg_lsp.source.brackets import Scope, by_line, scan
-from egcfg_lsp.source.lines import indent_of
+from egcfg_lsp.source.lines import indent_of, opens_block
 
 TAB_COLUMNS = 4
 """Spaces that a tab is worth where a model writes spaces into a file that indents by tabs."""
 
-_OPENS_BLOCK = re.compile(r":\s*(#.*)?$")
 _LEADING_CLOSERS = re.compile(r"\s*([)\]}]*)")
 _TRAILING_CLOSER = re.compile(r"[)\]}]([:,]?)$")
 
@@ -80,7 +79,7 @@ def _without_doubled_space(text: str, place: Place) -> str:
 
 def _may_go_deeper(place: Place) -> bool:
     """Whether the code on a blank line may begin further right than its cursor stands."""
-    opens = _OPENS_BLOCK.search(place.above) is not None
+    opens = opens_block(place.above)
     return place.scope.is_open or (opens and indent_of(place.line_before) <= indent_of(place.above))
 
 
@@ -217,7 +216,7 @@ def _in_units(text: str, place: Place) -> str:
     is_fresh = not place.line_before.strip() and text[:1] in (" ", "\t") and not place.scope.is_open
     margin = _white(place.above if is_fresh else place.line_before)
     levels = [_Level(_columns(margin, unit), margin)]
-    opens = is_fresh and _OPENS_BLOCK.search(place.above) is not None
+    opens = is_fresh and opens_block(place.above)
     lines: list[str] = []
     for start, line, end in by_line(text, place.scope):
         whole = line if lines else place.line_before + line
@@ -228,7 +227,7 @@ def _in_units(text: str, place: Place) -> str:
             new = _white_for(_columns(white, unit), reached, unit, opens and not start.is_open)
             whole = new + whole[len(white) :]
         if whole.strip() and not is_comment:
-            opens = not end.is_open and _OPENS_BLOCK.search(whole) is not None
+            opens = not end.is_open and opens_block(whole)
         lines.append(whole if lines else _behind(place.line_before, whole, line))
     return "\n".join(lines)
 

@@ -1,19 +1,22 @@
 """Which project a file belongs to, and which of the project's files may be read.
 
 What Git ignores, what the user excludes, what is named like a secret, environments, build outputs
-and links are never read. Does not cover Git's own global ignore file (`core.excludesFile`), or
-encodings other than UTF-8.
+and links are never read. Patterns are written by strangers: what is too much or too complicated of
+them excludes more than it says, never less. Does not cover Git's own global ignore file
+(`core.excludesFile`), `info/exclude` of repositories below the root, or encodings other than UTF-8.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import translate
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -42,6 +45,11 @@ MAX_KEPT_CHARACTERS = 32_000_000
 """Of the texts that `Project.read` keeps; the least recently used go first."""
 MAX_SYNTAXES = 16
 """Syntax trees of buffers that are kept."""
+MAX_PATTERNS, MAX_PATTERN_LENGTH = 2_000, 1_000
+"""Of one `.gitignore` or of the user's exclusions: more of them exclude everything; characters of a
+pattern: a longer one does so, too."""
+MAX_WILDCARDS = 3
+"""Of a pattern, the last one at its end: matching takes time to the power of those before it."""
 SKIPPED_FOLDERS = frozenset({
     ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "site-packages", "build",
     "dist", ".eggs", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".direnv",
@@ -49,12 +57,18 @@ SKIPPED_FOLDERS = frozenset({
 })  # fmt: skip
 """Besides every folder with a `pyvenv.cfg`."""
 SECRETS = (
-    ".env*", "*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "id_rsa*",
-    "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc", "_netrc", ".pgpass", ".htpasswd", ".pypirc",
-    ".npmrc", "credentials*", ".credentials*", "secrets.*", ".secrets*", "secrets/", ".ssh/",
-    ".gnupg/", ".aws/",
+    ".env*", "*.env", "*.env.*", ".flaskenv", "*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*",
+    "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg",
+    "*.pgp", "*.asc", "*.age", "*.ovpn", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc",
+    "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".htpasswd", ".pypirc", ".npmrc", ".s3cfg",
+    ".boto", ".dockercfg", ".dockerconfigjson", ".vault-token", ".vault_pass*", "kubeconfig*",
+    "*.kubeconfig", "credentials*", ".credentials*", "client_secret*", "service_account*.json",
+    "service-account*.json", "secret.*", "secrets", "secrets.*", ".secret*", ".ssh", ".gnupg", ".aws",
+    ".azure", ".gcloud", ".kube", ".docker",
 )  # fmt: skip
-"""Names of files and folders that are never read, in Gitignore's syntax; case does not matter."""
+"""Names of files and folders that are never read, as shells match them; case does not matter.
+
+`credentials*` costs a suite like `credentials_test.py`, which tends to hold some."""
 
 
 def project_root(path: Path, workspace: Path | None = None) -> Path:
@@ -76,11 +90,17 @@ def project_at(root: Path, exclude: tuple[str, ...] = ()) -> Project:
     return Project(root, exclude)
 
 
+def read_text_file(path: Path) -> str | None:
+    """The text of a file; None if it is no regular one, unreadable, over `MAX_FILE_BYTES` or not
+    UTF-8."""
+    return _read(path, errors="strict")
+
+
 class Project:
     """The files of a project as they were at the last `refresh`; texts and facts as they are now.
 
-    `refresh` may be called from any thread, also while another one reads. Nothing here raises on
-    unreadable folders or files that vanish. Fulfils `source.oracle.Sources`.
+    May be used from several threads. Nothing here raises on unreadable folders or files that
+    vanish. Fulfils `source.oracle.Sources`.
     """
 
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
@@ -89,11 +109,16 @@ class Project:
         self._real_root = Path(os.path.realpath(root))
         self._excluded = _spec(exclude)
         self._scanning = threading.Lock()
-        self._rules_above: tuple[object, _Rules | None] = (None, None)
+        """Held by `refresh`, which replaces what it has found and changes none of it."""
+        self._keeping = threading.Lock()
+        """Held for a moment, where something is kept: `_rules`, `_facts`, `_texts`, `_syntaxes`."""
+        self._rules: dict[str, _Rules] = {}
+        self._rules_around: tuple[_Rules | None, _Rules | None] = (None, None)
         self._folders: dict[str, _Folder] = {}
         self._config_stamps: tuple[_Stamp | None, ...] = ()
         self._config = PytestConfig()
         self._files: dict[Path, None] = {}
+        self._watched: tuple[str, ...] = self._config_files()
         self._test_files: tuple[Path, ...] = ()
         self._facts: dict[Path, tuple[_Stamp, Facts | None]] = {}
         self._texts: OrderedDict[Path, tuple[_Stamp, str | None]] = OrderedDict()
@@ -104,16 +129,18 @@ class Project:
         """Find files that appeared or went: one or two `stat` a known folder, a listing of each changed."""
         with self._scanning:
             folders = self._scan()
-            stamps = tuple(_stamp(self.root / name) for name in CONFIG_FILES)
+            stamps = tuple(map(_stamp, self._config_files()))
             if folders == self._folders and stamps == self._config_stamps:
                 return
             if stamps != self._config_stamps:
-                self._config = read_pytest_config(lambda name: _read(self.root / name))
+                self._config = read_pytest_config(lambda name: read_text_file(self.root / name))
             paths = (Path(folder, name) for folder, it in folders.items() for name in it.files)
             files = dict.fromkeys(islice(paths, MAX_FILES))
             self._files, self._folders, self._config_stamps = files, folders, stamps
+            self._watched = (*map(str, files), *self._config_files())
             self._test_files = collected_files(files, self.root, self._config)
-            self._facts = {path: kept for path, kept in self._facts.items() if path in files}
+            with self._keeping:
+                self._facts = {path: kept for path, kept in self._facts.items() if path in files}
 
     def files(self) -> tuple[Path, ...]:
         """Python files that may be read, those nearest to the root first."""
@@ -127,12 +154,16 @@ class Project:
     def config(self) -> PytestConfig:
         return self._config
 
-    def version(self) -> int:
-        """Changes when a known test file, a `conftest.py` or pytest's configuration is written, and
-        with a `refresh` that finds that one has come or gone."""
-        conftests = (path for path in self._files if path.name == "conftest.py")
-        paths = (*self._test_files, *conftests, *(self.root / name for name in CONFIG_FILES))
-        return hash(tuple((str(path), _stamp(path)) for path in paths))
+    def version(self, beside: Path | None = None) -> int:
+        """Changes when one of `files` or pytest's configuration is written, and with a `refresh` that
+        finds that one has come or gone; not when `beside` is written, whose buffer stands for it.
+
+        One `stat` a file: belongs into a thread.
+        """
+        watched = self._watched
+        ours = None if beside is None else str(beside)
+        stamps = tuple(None if path == ours else _stamp(path) for path in watched)
+        return hash((watched, stamps))
 
     def is_private(self, path: Path) -> bool:
         """Whether a file is named like a secret, or excluded by the user: nothing is done with it.
@@ -173,37 +204,41 @@ class Project:
             return known[1]
         text = self._text(path)
         facts = None if text is None else facts_of(parse(text))
-        self._facts[path] = (stamp, facts)
+        with self._keeping:
+            self._facts[path] = (stamp, facts)
         return facts
-
-    def _text(self, path: Path) -> str | None:
-        stamp = _stamp(path)
-        if stamp is None:
-            return None
-        known = self._texts.get(path)
-        if known is not None and known[0] == stamp:
-            with suppress(KeyError):  # another thread may have let go of it
-                self._texts.move_to_end(path)
-            return known[1]
-        text = _read(path)
-        with self._scanning:
-            self._n_characters += len(text or "") - len((known and known[1]) or "")
-            self._texts[path] = (stamp, text)
-            self._texts.move_to_end(path)
-            while self._n_characters > MAX_KEPT_CHARACTERS:
-                _, (_, oldest) = self._texts.popitem(last=False)
-                self._n_characters -= len(oldest or "")
-        return text
 
     def module(self, path: Path, text: str) -> Node:
         """The syntax tree of a buffer, from the last one of that file where little has changed."""
         syntax = reparse(self._syntaxes.get(path), text)
-        with self._scanning:
+        with self._keeping:
             self._syntaxes[path] = syntax
             self._syntaxes.move_to_end(path)
             while len(self._syntaxes) > MAX_SYNTAXES:
                 self._syntaxes.popitem(last=False)
         return syntax.root
+
+    def _text(self, path: Path) -> str | None:
+        stamp = _stamp(path)
+        if stamp is None:
+            return None
+        with self._keeping:
+            known = self._texts.get(path)
+            if known is not None and known[0] == stamp:
+                self._texts.move_to_end(path)
+                return known[1]
+        text = read_text_file(path)
+        with self._keeping:
+            _, replaced = self._texts.pop(path, (None, None))
+            self._texts[path] = (stamp, text)
+            self._n_characters += len(text or "") - len(replaced or "")
+            while self._n_characters > MAX_KEPT_CHARACTERS:
+                _, (_, oldest) = self._texts.popitem(last=False)
+                self._n_characters -= len(oldest or "")
+        return text
+
+    def _config_files(self) -> tuple[str, ...]:
+        return tuple(str(self.root / name) for name in CONFIG_FILES)
 
     def _scan(self) -> dict[str, _Folder]:
         """All folders that may be read, breadth first; what is unchanged is taken over."""
@@ -212,19 +247,17 @@ class Project:
         n_files = 0
         while pending and len(found) < MAX_FOLDERS and n_files < MAX_FILES:
             path, rules = pending.popleft()
-            stamps = (_stamp(Path(path)), _stamp(Path(path, ".gitignore")))
-            folder = self._folders.get(path)
-            is_same = folder is not None and folder.rules_above is rules
-            if folder is None or not is_same or stamps[0] is None or folder.stamps != stamps:
-                folder = self._list(path, rules, stamps)
+            rules = self._rules_in(path, rules)
+            stamp, folder = _stamp(path), self._folders.get(path)
+            is_known = folder is not None and folder.rules is rules
+            if folder is None or not is_known or stamp is None or folder.stamp != stamp:
+                folder = self._list(path, rules, stamp)
             found[path] = folder
             n_files += len(folder.files)
-            pending += [(f"{path}{os.sep}{name}", folder.rules) for name in folder.folders]
+            pending += [(f"{path}{os.sep}{name}", rules) for name in folder.folders]
         return found
 
-    def _list(self, path: str, rules_above: _Rules | None, stamps: _FolderStamps) -> _Folder:
-        own = _read(Path(path, ".gitignore")) if stamps[1] is not None else None
-        rules = _Rules(path, _spec(own.splitlines()), rules_above) if own else rules_above
+    def _list(self, path: str, rules: _Rules | None, stamp: _Stamp | None) -> _Folder:
         files, folders, is_venv = [], [], False
         prefix = os.path.relpath(path, self.root).replace(os.sep, "/") + "/"
         prefix = "" if prefix == "./" else prefix
@@ -244,52 +277,63 @@ class Project:
                 files.append(name)
         if is_venv:
             files, folders = [], []
-        # A change within the clock's grain of this listing would leave the folder's time as it is.
-        is_settled = stamps[0] is not None and time.time_ns() - stamps[0][0] > _CLOCK_GRAIN_NS
-        kept = stamps if is_settled else (None, None)
-        return _Folder(kept, rules_above, rules, tuple(sorted(files)), tuple(sorted(folders)))
+        return _Folder(_settled(stamp), rules, tuple(sorted(files)), tuple(sorted(folders)))
 
     def _rules_from_above(self) -> _Rules | None:
         """Rules of the repository around the root; the same object while nothing changed."""
         repository = next((f for f in (self.root, *self.root.parents) if _is_repository(f)), None)
         if repository is None:
             return None
+        rules = self._rules_from(_exclude_file(repository), str(repository), None)
         between = [f for f in reversed(self.root.parents) if f.is_relative_to(repository)]
-        sources = [(repository, repository / ".git" / "info" / "exclude")]
-        sources += [(folder, folder / ".gitignore") for folder in between]
-        stamps = tuple((source, _stamp(source)) for _, source in sources)
-        if self._rules_above[0] != stamps:
-            rules: _Rules | None = None
-            for folder, source in sources:
-                if text := _read(source):
-                    rules = _Rules(str(folder), _spec(text.splitlines()), rules)
+        for folder in between:
+            rules = self._rules_in(str(folder), rules)
+        known = self._rules_around
+        if known[0] is not rules:
             # A project is read even if the repository around it ignores all of it.
-            if any(_ignores(rules, str(folder), True) for folder in (*between[1:], self.root)):
-                rules = None
-            self._rules_above = (stamps, rules)
-        return self._rules_above[1]
+            hides_all = any(_ignores(rules, str(f), True) for f in (*between[1:], self.root))
+            self._rules_around = known = (rules, None if hides_all else rules)
+        return known[1]
+
+    def _rules_in(self, folder: str, above: _Rules | None) -> _Rules | None:
+        return self._rules_from(f"{folder}{os.sep}.gitignore", folder, above)
+
+    def _rules_from(self, source: str, folder: str, above: _Rules | None) -> _Rules | None:
+        """What a file of patterns says about a folder; the same object while nothing changed."""
+        stamp = _stamp(source)
+        if stamp is None:
+            return above
+        rules = self._rules.get(source)
+        if rules is None or rules.stamp != stamp or rules.above is not above:
+            rules = _Rules(folder, _spec(_pattern_lines(source)), above, _settled(stamp))
+            with self._keeping:
+                if len(self._rules) > 2 * MAX_FOLDERS:
+                    self._rules.clear()
+                self._rules[source] = rules
+        return rules
 
     def _is_ignored(self, path: Path) -> bool:
         """Whether a folder on the way to a file is skipped or ignored by Git, or the file is."""
-        rules, place = self._rules_from_above(), self.root
+        rules, place = self._rules_from_above(), str(self.root)
         parts = path.relative_to(self.root).parts
         for i, part in enumerate(parts):
-            text = _read(place / ".gitignore")
-            rules = _Rules(str(place), _spec(text.splitlines()), rules) if text else rules
-            place /= part
+            rules = self._rules_in(place, rules)
+            place = f"{place}{os.sep}{part}"
             is_folder = i < len(parts) - 1
-            if is_folder and (part in SKIPPED_FOLDERS or _stamp(place / "pyvenv.cfg") is not None):
+            if is_folder and (part in SKIPPED_FOLDERS or _stamp(f"{place}{os.sep}pyvenv.cfg")):
                 return True
-            if _ignores(rules, str(place), is_folder):
+            if _ignores(rules, place, is_folder):
                 return True
         return False
 
 
 _Stamp = tuple[int, int]
 """Time of the last change (nanoseconds) and size (bytes)."""
-_FolderStamps = tuple[_Stamp | None, _Stamp | None]
-"""Of a folder and of the `.gitignore` in it."""
 _CLOCK_GRAIN_NS = 50_000_000
+_PIECE = re.compile(
+    r"\\.|\[[!^]?\]?[^\]/]*\]|(?P<folders>(?<![^/])\*\*(?![^/]))|(?P<star>\*+)|.", re.DOTALL
+)
+"""Of a pattern; within a name, more stars than one are one star."""
 _SLASH = "ps_d"
 """The group in a pattern's expression that is the slash behind a folder that the pattern names."""
 
@@ -301,13 +345,14 @@ class _Rules:
     folder: str
     spec: GitIgnoreSpec
     above: _Rules | None
+    stamp: _Stamp | None
+    """Of the file they were read from; None where it must be read again."""
 
 
 @dataclass(frozen=True)
 class _Folder:
-    stamps: _FolderStamps
-    """When it was listed; of nothing where it must be listed again."""
-    rules_above: _Rules | None
+    stamp: _Stamp | None
+    """When it was listed; None where it must be listed again."""
     rules: _Rules | None
     """Its own `.gitignore` included."""
     files: tuple[str, ...]
@@ -319,8 +364,8 @@ def _ignores(rules: _Rules | None, path: str, is_folder: bool) -> bool:
     while rules is not None:
         relative = path[len(rules.folder) :].replace(os.sep, "/").lstrip("/")
         for pattern in reversed(rules.spec.patterns):
-            if pattern.include is not None and _matches(pattern, relative, is_folder):
-                return pattern.include
+            if _matches(pattern, relative, is_folder):
+                return bool(pattern.include)
         rules = rules.above
     return False
 
@@ -342,19 +387,62 @@ def _matches(pattern: Pattern, relative: str, is_folder: bool) -> bool:
 
 def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
     """The patterns of some lines; those that are none do not count, as in Git."""
-    valid = []
-    for line in lines:
-        with suppress(ValueError):
-            GitIgnoreSpec.from_lines([line])
-            valid.append(line)
-    return GitIgnoreSpec.from_lines(valid)
+    lines = [line for line in lines if line.strip() and not line.startswith("#")]
+    specs = []
+    for line in lines if len(lines) <= MAX_PATTERNS else ["*"]:
+        if (bounded := _bounded(line)) is not None:
+            with suppress(ValueError, re.error):
+                specs.append(GitIgnoreSpec.from_lines([bounded]))
+    return GitIgnoreSpec(
+        [pattern for spec in specs for pattern in spec.patterns if pattern.include is not None]
+    )
 
 
-_SECRETS = _spec(SECRETS)
+def _bounded(line: str) -> str | None:
+    """A pattern that excludes at least what the line's does, and is matched fast; see `MAX_WILDCARDS`.
+
+    None for a negated one that is too complicated: it would bring back more than it says.
+    """
+    mark = "!" if line.startswith("!") else ""
+    pattern = line.removeprefix("!")
+    if len(pattern) > MAX_PATTERN_LENGTH:
+        return None if mark else "*"
+    kept, n_wildcards = mark, 0
+    for piece in _PIECE.finditer(pattern):
+        kept += "*" if piece["star"] else piece[0]
+        is_leading = piece["folders"] and piece.start() == 0  # as good as absent
+        n_wildcards += piece.lastgroup is not None and not is_leading
+        if n_wildcards == MAX_WILDCARDS:
+            rest = pattern[piece.end() :]
+            is_its_end = rest.strip() in ("", "/")
+            return kept + rest if is_its_end else None if mark else kept
+    return kept
+
+
+def _pattern_lines(source: str) -> list[str]:
+    """The lines of a file of patterns; one that excludes everything if it cannot be read."""
+    path = Path(source)
+    if not path.is_file():
+        return []
+    text = _read(path, errors="surrogateescape")  # as names of files are decoded
+    return ["*"] if text is None else text.split("\n")
+
+
+def _exclude_file(repository: Path) -> str:
+    """The repository's own file of patterns. In worktrees and submodules `.git` names its place."""
+    git = repository / ".git"
+    place = read_text_file(git)
+    if place is not None and place.startswith("gitdir:"):
+        git = repository / place.removeprefix("gitdir:").strip()
+        git /= (read_text_file(git / "commondir") or "").strip()
+    return str(git / "info" / "exclude")
+
+
+_SECRET = re.compile("|".join(map(translate, SECRETS)))
 
 
 def _is_secret(relative: str) -> bool:
-    return bool(_SECRETS.match_file(relative.lower()))
+    return any(map(_SECRET.match, relative.lower().split("/")))
 
 
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
@@ -385,7 +473,7 @@ def _is_repository(folder: Path) -> bool:
     return False
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: str | Path) -> _Stamp | None:
     try:
         status = os.stat(path)  # noqa: PTH116 -- half the time of Path.stat, and called by thousands
     except (OSError, ValueError):
@@ -393,11 +481,18 @@ def _stamp(path: Path) -> _Stamp | None:
     return status.st_mtime_ns, status.st_size
 
 
-def _read(path: Path) -> str | None:
-    """The text of a regular file; None if it is absent, too large or not UTF-8."""
+def _settled(stamp: _Stamp | None) -> _Stamp | None:
+    """The stamp, if another change now could not leave it as it is."""
+    is_settled = stamp is not None and abs(time.time_ns() - stamp[0]) > _CLOCK_GRAIN_NS
+    return stamp if is_settled else None
+
+
+def _read(path: Path, *, errors: str) -> str | None:
     try:
         if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
             return None
-        return path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig", errors=errors) as file:
+            text = file.read(MAX_FILE_BYTES + 1)  # files that the system makes up have no size
     except (OSError, ValueError):
         return None
+    return text if len(text) <= MAX_FILE_BYTES else None

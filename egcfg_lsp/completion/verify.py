@@ -7,15 +7,20 @@ least one of the tests fails.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from egcfg_lsp.completion import Outcome, Request, Suggestion
 from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
-from egcfg_lsp.source.edit import close_open_blocks, in_line_ends_of, splice, without_lines
+from egcfg_lsp.source.edit import close_open_blocks, splice, without_lines
 from egcfg_lsp.source.oracle import OracleTest
-from egcfg_lsp.source.target import Target
 
-Verdict = tuple[Outcome, str]
+
+class Verdict(NamedTuple):
+    outcome: Outcome
+    summary: str
+    is_transient: bool = False
+    """Whether another run may well say something else: no verdict was reached."""
 
 
 def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | None:
@@ -31,7 +36,6 @@ def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | 
 
 async def verify(
     request: Request,
-    target: Target | None,
     tests: tuple[OracleTest, ...],
     suggestion: Suggestion,
     sandbox: Sandbox,
@@ -45,7 +49,7 @@ async def verify(
         interpreter = find_interpreter(request.root, request.settings.interpreter)
     except InterpreterError as error:
         return _inconclusive(f"not run: {error}")
-    candidate = candidate_of(request, target, suggestion)
+    candidate = candidate_of(request, suggestion)
     job = Job(
         root=request.root,
         interpreter=interpreter,
@@ -76,13 +80,11 @@ class Candidate:
     """Whether it is the very buffer that accepting leads to; else a `pass` was put into an open block."""
 
 
-def candidate_of(request: Request, target: Target | None, suggestion: Suggestion) -> Candidate:
+def candidate_of(request: Request, suggestion: Suggestion) -> Candidate:
     """The buffer with a suggestion: without the placeholder that it takes away, with blocks closed."""
     text = splice(request.text, request.offset, suggestion.text, suggestion.replaces)
-    if suggestion.removes_placeholder and target is not None and target.placeholder is not None:
-        n_more = suggestion.text.count("\n")
-        start, end = target.placeholder
-        text = without_lines(text, start + n_more, end + n_more)
+    if suggestion.removes is not None:
+        text = without_lines(text, *suggestion.removes)
     first, last = watched_lines(request, suggestion.text)
     closed = close_open_blocks(text, last - 1)
     return Candidate(closed, first, last, closed == text)
@@ -91,10 +93,10 @@ def candidate_of(request: Request, target: Target | None, suggestion: Suggestion
 def judge_unfinished(result: RunResult) -> Verdict:
     """The outcome of a suggestion whose last block has no body yet: no test can pass it as shown."""
     if result.status is Status.INCONCLUSIVE:
-        return _inconclusive(result.reason)
+        return _inconclusive(result.reason, is_transient=result.compiles)
     if result.missed_lines or (result.status is Status.FAILED and result.raised):
         return _inconclusive("unfinished: its block has no body yet")
-    return Outcome.RUNS, "→ runs; its block has no body yet"
+    return Verdict(Outcome.RUNS, "→ runs; its block has no body yet")
 
 
 def judge(result: RunResult, control: RunResult) -> Verdict:
@@ -103,11 +105,12 @@ def judge(result: RunResult, control: RunResult) -> Verdict:
     A buffer that does not compile passes no test.
     """
     if result.status is Status.INCONCLUSIVE:
-        return _inconclusive(result.reason)
+        return _inconclusive(result.reason, is_transient=result.compiles)
     count = f"{result.n_passed}/{result.n_tests}"
     if result.status is Status.FAILED:
         outcome = Outcome.PARTIAL if result.n_passed else Outcome.FAILS
-        return outcome, f"✗ {count} · {result.failure}" if result.failure else f"✗ {count}"
+        failure = f" · {result.failure}" if result.failure else ""
+        return Verdict(outcome, f"✗ {count}{failure}")
     if result.missed_lines:
         lines = ", ".join(map(str, result.missed_lines[:3]))
         plural = "s" if len(result.missed_lines) > 1 else ""
@@ -115,16 +118,16 @@ def judge(result: RunResult, control: RunResult) -> Verdict:
     if control.status is Status.PASSED:
         return _inconclusive(f"{count} pass, with or without it")
     if control.status is Status.INCONCLUSIVE and control.compiles:
-        return _inconclusive(f"{count} pass; without it: {control.reason}")
-    return Outcome.VERIFIED, f"✓ {count}"
+        return _inconclusive(f"{count} pass; without it: {control.reason}", is_transient=True)
+    return Verdict(Outcome.VERIFIED, f"✓ {count}")
 
 
 def watched_lines(request: Request, text: str) -> tuple[int, int]:
     """1-based first and last line of the suggested text in the spliced buffer, blank edges left out."""
     leading = text[: len(text) - len(text.lstrip())]
     first = request.before.count("\n") + 1 + leading.count("\n")
-    return first, first + in_line_ends_of(request.text, text.strip()).count("\n")
+    return first, first + text.strip().count("\n")
 
 
-def _inconclusive(reason: str) -> Verdict:
-    return Outcome.UNVERIFIED, f"⊘ {reason}"
+def _inconclusive(reason: str, *, is_transient: bool = False) -> Verdict:
+    return Verdict(Outcome.UNVERIFIED, f"⊘ {reason}", is_transient)

@@ -14,6 +14,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
+from egcfg_lsp.completion.project import read_text_file
 from egcfg_lsp.settings import PYPROJECT, Settings, Source, project_options, resolve_settings
 
 SECTION = "egcfg"
@@ -89,7 +90,7 @@ class Configuration:
         except JsonRpcException as error:
             log.warning("the client answers no configuration: %s", error)
             return
-        self._pulled = dict(zip(scopes, answer, strict=False))
+        self._pulled = dict(zip(scopes, answer or [], strict=False))
         self._resolved.clear()
 
     def _resolve(self, pyproject: Path | None, folder: Path | None) -> Settings:
@@ -110,10 +111,10 @@ class Configuration:
 
 
 def _read_project(path: Path) -> tuple[object, list[str]]:
-    try:
-        return project_options(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        return None, [f"cannot read {path.name}: {error}"]
+    text = read_text_file(path)
+    if text is None:
+        return None, [f"{path.name} is not read: no file, too large, or not UTF-8"]
+    return project_options(text)
 
 
 def _stamp(path: Path | None) -> Stamp:
@@ -121,6 +122,6 @@ def _stamp(path: Path | None) -> Stamp:
         return None
     try:
         status = path.stat()
-    except OSError:
+    except (OSError, ValueError):
         return None
     return status.st_mtime_ns, status.st_size

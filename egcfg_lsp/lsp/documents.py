@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
 
 from lsprotocol import types
+from pygls import uris
 from pygls.lsp.server import LanguageServer
 from pygls.workspace import PositionCodec, TextDocument, Workspace
 
@@ -105,6 +108,38 @@ class Documents(Workspace):
         )
 
 
+def open_document(workspace: Workspace, uri: str) -> LineDocument | None:
+    """The document that the client has open under a URI; pygls keeps them by unquoted URIs."""
+    document = workspace.text_documents.get(unquote(uri))
+    return document if isinstance(document, LineDocument) else None
+
+
+def document_at(workspace: Workspace, uri: str) -> LineDocument:
+    """The open document, or the file as it is on disk."""
+    document = workspace.get_text_document(uri)
+    assert isinstance(document, LineDocument), "made by `Documents`"
+    return document
+
+
+def path_of(workspace: Workspace, uri: str) -> Path | None:
+    """The file of a document, a cell's notebook; None for one that is no file."""
+    notebook = workspace.get_notebook_document(cell_uri=uri)
+    return _file_path(uri if notebook is None else notebook.uri)
+
+
+def folders_of(workspace: Workspace) -> list[Path]:
+    paths = (_file_path(folder.uri) for folder in workspace.folders.values())
+    return [path for path in paths if path is not None]
+
+
+def folder_of(workspace: Workspace, path: Path | None) -> Path | None:
+    """The innermost workspace folder with a file; None outside of all."""
+    if path is None:
+        return None
+    inside = [folder for folder in folders_of(workspace) if path.is_relative_to(folder)]
+    return max(inside, key=lambda folder: len(folder.parts), default=None)
+
+
 def install(server: LanguageServer) -> None:
     """Put `Documents` in the place of pygls' workspace, at `initialize`, before any is open."""
     plain = server.workspace
@@ -123,6 +158,20 @@ class Module:
     text: str
     start: int
     """Offset, code points."""
+
+
+def module_of(workspace: Workspace, uri: str) -> Module:
+    """What is completed as one module: the document, or all code cells of its notebook.
+
+    Cells that the client does not sync are left out.
+    """
+    notebook = workspace.get_notebook_document(cell_uri=uri)
+    if notebook is None:
+        return Module(document_at(workspace, uri).source, 0)
+    code = (cell for cell in notebook.cells if cell.kind == types.NotebookCellKind.Code)
+    synced = ((cell.document, open_document(workspace, cell.document)) for cell in code)
+    texts = ((cell, document.source) for cell, document in synced if document is not None)
+    return module_of_cells(texts, uri)
 
 
 def module_of_cells(cells: Iterable[tuple[str, str]], uri: str) -> Module:
@@ -144,3 +193,8 @@ def module_of_cells(cells: Iterable[tuple[str, str]], uri: str) -> Module:
 def _without_magics(source: str) -> str:
     lines = source.split("\n")
     return "\n".join("#" + line[1:] if line[:1] in ("%", "!", "?") else line for line in lines)
+
+
+def _file_path(uri: str) -> Path | None:
+    path = uris.to_fs_path(uri) if uri.startswith("file:") else None
+    return None if path is None or "\0" in path else Path(path)

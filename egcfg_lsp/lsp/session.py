@@ -25,16 +25,24 @@ from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
 from egcfg_lsp.completion.engine import Tools
 from egcfg_lsp.completion.project import project_at, project_root
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.lsp import documents, protocol
+from egcfg_lsp.lsp import protocol
 from egcfg_lsp.lsp.configuration import SECTION, Configuration
-from egcfg_lsp.lsp.convert import path_of
-from egcfg_lsp.lsp.documents import LineDocument, Module
+from egcfg_lsp.lsp.documents import (
+    LineDocument,
+    Module,
+    document_at,
+    folder_of,
+    folders_of,
+    module_of,
+    open_document,
+    path_of,
+)
 from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
+from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import without_lines
-from egcfg_lsp.source.target import find_target
 
 GRACE_SECONDS = 0.05
 """How long an abandoned completion goes on, in case the next request continues it."""
@@ -87,9 +95,14 @@ class Session:
     async def warm_up(self) -> None:
         """Ask for the settings, load the model, probe the sandbox."""
         if not self._configured.is_set():
-            await self._subscribe_to_configuration()
-            await self.pull_configuration()
-            self._configured.set()
+            try:
+                async with asyncio.timeout(CONFIGURATION_SECONDS):
+                    await self._subscribe_to_configuration()
+                    await self.pull_configuration()
+            except TimeoutError:
+                log.warning("the client does not answer questions about its configuration")
+            finally:
+                self._configured.set()
         settings = self.configuration.user
         self.tell(protocol.Status("starting", f"loading {settings.model}"))
         state = await self._sandbox.state()
@@ -107,10 +120,10 @@ class Session:
 
     def snapshot(self, params: types.InlineCompletionParams) -> Snapshot:
         uri, position = params.text_document.uri, params.position
-        document = self._document(uri)
-        module = self._module(uri, document)
-        path = self._path(uri)
-        folder = self._folder_of(path)
+        workspace = self._server.workspace
+        document, module = document_at(workspace, uri), module_of(workspace, uri)
+        path = path_of(workspace, uri)
+        folder = folder_of(workspace, path)
         root = project_root(path, folder) if path is not None else None
         context = params.context
         is_automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
@@ -122,6 +135,7 @@ class Session:
             root=root,
             settings=settings,
             is_automatic=is_automatic,
+            applies_edits=self._applies_edits,
             selected=_selected(context, document, module),
         )
         request = replace(request, just_accepted=self._is_just_accepted(request))
@@ -137,7 +151,7 @@ class Session:
 
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether the document still has the snapshot's version."""
-        document = self._server.workspace.text_documents.get(snapshot.uri)
+        document = open_document(self._server.workspace, snapshot.uri)
         return document is not None and (document.version or 0) == snapshot.version
 
     def completions(self) -> Completions | None:
@@ -163,8 +177,9 @@ class Session:
         if self._answering is not None and not self._answering.done():
             self._answering.cancel()
         self._answering = asyncio.current_task()
-        self._remember_place_before(snapshot)
-        self._latest = snapshot
+        before, self._latest = self._latest, snapshot
+        if before is not None and _is_elsewhere(before, snapshot):
+            self.remember(before.uri, before.position.line)
         if self._completions is not None:
             self._completions.stop_unless_fits(snapshot.request)
         self.tell(protocol.Status("busy", "thinking…"))
@@ -187,29 +202,32 @@ class Session:
         request, suggestion = found
         accepted = self._accepted = request.accepting(suggestion)
         uri = self._latest.uri
-        document = self._server.workspace.text_documents.get(uri)
-        if document is None or not suggestion.removes_placeholder:
-            return None
-        target = find_target(accepted.text, accepted.offset)
-        if target is None or target.placeholder is None or document.source != accepted.text:
-            return None  # typed on since, or a notebook's cell
-        start, end = target.placeholder
+        document = open_document(self._server.workspace, uri)
+        if document is None or suggestion.removes is None or document.source != accepted.text:
+            return None  # nothing to remove, typed on since, or a notebook's cell
+        start, end = suggestion.removes
         self._accepted = replace(accepted, text=without_lines(accepted.text, start, end))
         edit = types.TextEdit(types.Range(types.Position(start, 0), types.Position(end, 0)), "")
         versioned = types.OptionalVersionedTextDocumentIdentifier(uri, document.version)
         return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, [edit])])
 
     def remember(self, uri: str, line: int) -> None:
-        """Keep a piece of a document as context for other places."""
-        path = self._path(uri)
-        if path is None:
+        """Keep a piece of a document as context for other places, in the background."""
+        workspace = self._server.workspace
+        path, document = path_of(workspace, uri), open_document(workspace, uri)
+        if path is None or document is None:
             return
-        folder = self._folder_of(path)
+        folder = folder_of(workspace, path)
         root = project_root(path, folder)
         settings = self.configuration.of(root, folder)
-        project = project_at(root, settings.exclude)
-        text = self._document(uri).source
-        self._contexts.remember(path, text, line, project, settings.other_files)
+        self.start(asyncio.to_thread(self._remember, path, document.source, line, root, settings))
+
+    def _remember(self, path: Path, text: str, line: int, root: Path, settings: Settings) -> None:
+        try:
+            project = project_at(root, settings.exclude)
+            self._contexts.remember(path, text, line, project, settings.other_files)
+        except (OSError, ValueError) as error:
+            log.warning("%s is not remembered: %s", path.name, error)
 
     def remember_latest(self, uri: str) -> None:
         """Keep the place of the latest request, if it was in this document."""
@@ -232,13 +250,16 @@ class Session:
 
     def set_trust(self, trusted: bool) -> None:
         self.configuration.set_trust(trusted)
+        if not trusted and self._completions is not None:
+            self._completions.stop_unless_fits(None)  # what runs, runs no longer
+            self.rest()
 
     async def pull_configuration(self) -> bool:
         """Ask the client for its settings; whether it can tell them."""
         workspace = self._server.client_capabilities.workspace
         if workspace is None or not workspace.configuration:
             return False
-        await self.configuration.pull(self._server, self._folders())
+        await self.configuration.pull(self._server, folders_of(self._server.workspace))
         return True
 
     def tell(self, status: protocol.Status) -> None:
@@ -337,33 +358,6 @@ class Session:
         end = types.Position(start.line, start.character + codec.client_num_units(replaced))
         return types.Range(start=start, end=end)
 
-    def _remember_place_before(self, snapshot: Snapshot) -> None:
-        before = self._latest
-        if before is None:
-            return
-        distance = abs(before.position.line - snapshot.position.line)
-        if before.uri != snapshot.uri or distance > JUMP_LINES:
-            self.remember(before.uri, before.position.line)
-
-    def _document(self, uri: str) -> LineDocument:
-        document = self._server.workspace.get_text_document(uri)
-        assert isinstance(document, LineDocument), "made by `Documents`"
-        return document
-
-    def _module(self, uri: str, document: LineDocument) -> Module:
-        """What is completed as one module: the document, or all code cells of its notebook."""
-        workspace = self._server.workspace
-        notebook = workspace.get_notebook_document(cell_uri=uri)
-        if notebook is None:
-            return Module(document.source, 0)
-        cells = [cell.document for cell in notebook.cells if _is_code(cell)]
-        texts = ((cell, workspace.get_text_document(cell).source) for cell in cells)
-        return documents.module_of_cells(texts, uri)
-
-    def _path(self, uri: str) -> Path | None:
-        notebook = self._server.workspace.get_notebook_document(cell_uri=uri)
-        return path_of(uri if notebook is None else notebook.uri)
-
     def _is_just_accepted(self, request: Request) -> bool:
         accepted = self._accepted
         return accepted is not None and (accepted.text, accepted.offset) == (
@@ -371,18 +365,18 @@ class Session:
             request.offset,
         )
 
-    def _folders(self) -> list[Path]:
-        paths = (path_of(folder) for folder in self._server.workspace.folders)
-        return [path for path in paths if path is not None]
+    @property
+    def _applies_edits(self) -> bool:
+        """Whether the client takes an edit of a document in a certain version."""
+        workspace = self._server.client_capabilities.workspace
+        if workspace is None or not workspace.apply_edit or workspace.workspace_edit is None:
+            return False
+        return bool(workspace.workspace_edit.document_changes)
 
-    def _folder_of(self, path: Path | None) -> Path | None:
-        """The innermost workspace folder with a file; None outside of all."""
-        inside = [f for f in self._folders() if path is not None and path.is_relative_to(f)]
-        return max(inside, key=lambda folder: len(folder.parts), default=None)
 
-
-def _is_code(cell: types.NotebookCell) -> bool:
-    return cell.kind == types.NotebookCellKind.Code
+def _is_elsewhere(before: Snapshot, now: Snapshot) -> bool:
+    distance = abs(before.position.line - now.position.line)
+    return before.uri != now.uri or distance > JUMP_LINES
 
 
 def _selected(

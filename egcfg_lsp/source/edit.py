@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from egcfg_lsp.source.lines import offset_of_line
+from egcfg_lsp.source.lines import indent_unit_of, offset_of_line
 from egcfg_lsp.source.statements import (
     LineStart,
     Source,
@@ -30,10 +30,6 @@ _COMPOUND = re.compile(
 _TRY, _MATCH = re.compile(r"\s*try\b"), re.compile(r"\s*match\b")
 _HANDLER = re.compile(r"\s*(?:except|finally)\b")
 _DECORATOR, _DECORATED = re.compile(r"\s*@"), re.compile(r"\s*(?:@|(?:async|def|class)\b)")
-_FIRST_BLOCK = re.compile(
-    r"^([ \t]*)(?:if|for|while|with|try|def|class|async)\b.*:[ \t]*(?:#.*)?\r?\n\1([ \t]+)[^\s#]",
-    re.MULTILINE,
-)
 
 
 def splice(text: str, offset: int, insert: str, replaces: int = 0) -> str:
@@ -78,7 +74,8 @@ def _end_of_statement(source: Source, line: LineStart, statement: LineStart) -> 
     """Behind the last character of the last line, from `line` on, that the statement goes on to."""
     text = source.text
     while (below := next_line(text, line)) < len(text):
-        if statement_start(source, below) != statement:
+        is_joined = text.endswith(("\\\n", "\\\r\n"), line, below)
+        if not is_joined and statement_start(source, below) != statement:
             break
         line = below
     stop = text.find("\n", line)
@@ -112,5 +109,4 @@ def _indent_unit(text: str, around: list[LineStart]) -> str:
     whites = [white_at(text, line) for line in around[:2]]
     if len(whites) == 2 and whites[0].startswith(whites[1]):
         return whites[0].removeprefix(whites[1])
-    first = _FIRST_BLOCK.search(text)
-    return first[2] if first is not None else "    "
+    return indent_unit_of(text)

@@ -30,10 +30,13 @@ _STATEMENT_KEYWORD = re.compile(
 )
 """Begins a line only where a statement begins, whatever brackets seem to be open."""
 _HEADER = re.compile(r"[ \t\f]*(?:async[ \t]+)?(def|class)[ \t]+(\w+)")
-_QUOTED = r"""\#[^\n]*|\"{3}|'{3}|"(?:\\\r?.|[^"\\\n])*"%s|'(?:\\\r?.|[^'\\\n])*'%s"""
-_LEXEME = re.compile(_QUOTED % ("?", "?") + r"|[()\[\]{}:]", re.DOTALL)
-_CLOSED = re.compile(_QUOTED % ("", ""), re.DOTALL)
-"""Leaves a quote alone that its line does not close: an apostrophe, where prose is read as code."""
+_ESCAPED = r"\\(?:\r\n|.)"
+_QUOTED = r"""\#[^\n]*|\"{3}|'{3}|"(?:%s|[^"\\\n])*+"%s|'(?:%s|[^'\\\n])*+'%s"""
+_LEXEME = re.compile(_QUOTED % (_ESCAPED, "?", _ESCAPED, "?") + r"|[()\[\]{}:]", re.DOTALL)
+_CLOSED = re.compile(_QUOTED % (_ESCAPED, "", _ESCAPED, "") + f"|{_ESCAPED}", re.DOTALL)
+"""Leaves a quote alone that its line does not close: an apostrophe, where prose is read as code.
+
+Behind such a quote escaped ones open nothing, else each of them would be followed to the line's end."""
 _TRIPLE_QUOTES = ('"""', "'''")
 _BRACKET_LINES = 250
 _CLOSERS = {")": "(", "]": "[", "}": "{"}

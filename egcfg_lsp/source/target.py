@@ -14,9 +14,7 @@ from itertools import chain
 
 from tree_sitter import Node
 
-from egcfg_lsp.source.lines import indent_of as indent_of
-from egcfg_lsp.source.lines import position_at as position_at
-from egcfg_lsp.source.lines import split_lines
+from egcfg_lsp.source.lines import indent_of, opens_block, split_lines
 from egcfg_lsp.source.parse import parse, text_of
 from egcfg_lsp.source.statements import (
     Header,
@@ -41,7 +39,6 @@ from egcfg_lsp.source.statements import (
 )
 
 _PLACEHOLDER = re.compile(r"(?:\s*#.*\n)*\s*(?:pass\b|\.\.\.|raise\s+NotImplementedError\b)")
-_OPENS_BLOCK = re.compile(r".*:[ \t]*(?:#.*)?\r?$", re.MULTILINE)
 _BEFORE_DOCSTRING = re.compile(r"(?:\s*#.*\n)*\s*([rRuU]?)(?=['\"])")
 _CLOSED_STRING = re.compile(r"""(["'])(?:\\.|(?!\1)[^\\])*\1""", re.DOTALL)
 _FORMATS = re.compile(r"(?<!\w)(?:[rR]?[fFtT]|[fFtT][rR])\Z")
@@ -159,7 +156,7 @@ def _cursor_indent(source: Source, start: LineStart, offset: int) -> int:
         return indent_of(white)
     above = line_start(text, start - 1)
     indent = indent_at(text, statement_start(source, above))
-    if _OPENS_BLOCK.match(text, above):
+    if opens_block(text[above:start]):
         return indent + 1
     if not is_blank(text, above) and indent:
         return indent

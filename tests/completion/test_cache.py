@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from egcfg_lsp.completion import Outcome, Request, Update
+from egcfg_lsp.completion import Outcome, Request, Update, engine
 from egcfg_lsp.completion.cache import Completion, Completions
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.engine import Tools
+from egcfg_lsp.execution import RunResult, Status
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.settings import Settings
 from tests.support.cursor import at_cursor
@@ -295,3 +296,59 @@ async def test_model_error_is_raised_and_not_cached(project: Path) -> None:
     model.error = ""
     assert (await recorder.completions.first(request_at(OPEN, project))).suggestions
     assert len(model.prompts) == 3
+
+
+async def test_completion_stopped_before_it_began_is_asked_anew(project: Path) -> None:
+    model = ScriptedModel()
+    recorder = Recorder(model)
+    request = request_at(OPEN, project)
+    version = await asyncio.to_thread(engine.tests_version, request)
+    stillborn = recorder.completions._start(request, version)
+    recorder.completions.stop_unless_fits(None)
+    assert stillborn.is_stopped
+    async with asyncio.timeout(5):
+        assert (await recorder.completions.first(request)).suggestions
+
+
+async def test_who_waits_for_a_stopped_completion_hears_no_error(project: Path) -> None:
+    recorder = Recorder(ScriptedModel(delay_seconds=30))
+    waiting = asyncio.create_task(recorder.completions.first(request_at(OPEN, project)))
+    while recorder.completions._current is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    recorder.completions.stop_unless_fits(None)
+    update = await waiting
+    assert [drop.cause for drop in update.drops] == [Cause.SUPERSEDED]
+
+
+async def test_no_verdict_is_tried_again_on_request(project: Path) -> None:
+    sandbox = ScriptedSandbox(lambda _: RunResult(Status.INCONCLUSIVE, reason="no result"))
+    recorder = Recorder(ScriptedModel(), sandbox)
+    await settle(recorder, request_at(OPEN, project, is_automatic=True))
+    known = await recorder.completions.first(request_at(OPEN, project, is_automatic=True))
+    assert known.suggestions[0].summary == "⊘ no result"
+    sandbox.answer = passes_if("return a + b")
+    again = await settle(recorder, request_at(OPEN, project))
+    assert again.suggestions[0].outcome is Outcome.VERIFIED
+
+
+async def test_changed_import_has_the_same_draft_run_again(project: Path) -> None:
+    (project / "helpers.py").write_text("RATE = 1\n")
+    recorder = Recorder(ScriptedModel(), sandbox := ScriptedSandbox())
+    await settle(recorder, request_at(OPEN, project))
+    n_jobs = len(sandbox.jobs)
+    (project / "helpers.py").write_text("RATE = 1 / 0\n")
+    await settle(recorder, request_at(OPEN, project))
+    assert len(sandbox.jobs) == 2 * n_jobs
+
+
+async def test_newest_fitting_completion_made_left_of_the_cursor_wins(project: Path) -> None:
+    model = ScriptedModel(["    return sum([a, b])\n"])
+    recorder = Recorder(model, ScriptedSandbox(passes_if("sum([a, b])")))
+    await settle(recorder, request_at(OPEN, project))
+    model.lines_to_say = [" + 1\n"]
+    await settle(recorder, request_at("def add(a, b):\n    return sum()|\n", project))
+    back = await recorder.completions.first(
+        request_at("def add(a, b):\n    return sum(|)\n", project)
+    )
+    assert back.suggestions[0].text == "[a, b]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -136,3 +137,30 @@ def test_what_is_not_secret_is_found_there_too(shop: Path) -> None:
     (shop / "shop/plain.py").write_text(f"PASSWORD = '{SECRET}'\n")
     marked = "from shop.plain import PASSWORD\n\ndef f():\n    PASSWORD\n    |\n"
     assert SECRET in files_of(request_in(shop, marked))["shop/plain.py"]
+
+
+def test_file_that_is_ignored_from_now_on_leaves_the_prompt_at_once(shop: Path) -> None:
+    contexts = Contexts()
+    assert "shop/money.py" in files_of(request_in(shop), contexts)
+    (shop / ".git").mkdir()
+    (shop / ".gitignore").write_text("money.py\n")
+    assert "shop/money.py" not in files_of(request_in(shop), contexts)
+
+
+def test_only_python_is_remembered(shop: Path) -> None:
+    contexts = Contexts()
+    contexts.remember(shop / "shop/notes.md", CHUNK, 0, project_at(shop), 16)
+    assert "shop/notes.md" not in files_of(request_in(shop), contexts)
+
+
+def test_contexts_may_be_used_from_several_threads(shop: Path) -> None:
+    contexts = Contexts()
+
+    def visit(i: int) -> None:
+        path = shop / f"shop/visited{i}.py"
+        path.write_text(CHUNK.replace("visited", f"visited{i}"))
+        contexts.remember(path, path.read_text() * (i % 5 + 1), 0, project_at(shop), 4)
+        files_of(request_in(shop, MARKED.replace("total", f"total{i}")), contexts)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(visit, range(60)))

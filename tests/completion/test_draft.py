@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import BODY_TOKENS, fitting_prompt, indent_unit_of, place_of
+from egcfg_lsp.completion.draft import BODY_TOKENS, fitting_prompt, place_of
 from egcfg_lsp.model.llama.engine import LlamaEngine
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS
 from egcfg_lsp.settings import ModelOptions
@@ -48,18 +48,3 @@ def test_prompts_fit_the_context(default_model: Path) -> None:
             assert len(tokens) > 100, name
     finally:
         engine.close()
-
-
-@pytest.mark.parametrize(
-    ("text", "unit"),
-    [
-        ("", "    "),
-        ("x = 1\n", "    "),
-        ("def f():\n  return 1\n", "  "),
-        ("def f():\n\treturn 1\n", "\t"),
-        ("def f():  # so\n\n   return 1\n", "   "),
-        ("x = (\n  1)\ndef f():\n    return 1\n", "    "),
-    ],
-)
-def test_indent_unit(text: str, unit: str) -> None:
-    assert indent_unit_of(text) == unit

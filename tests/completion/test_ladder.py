@@ -13,6 +13,7 @@ from egcfg_lsp.completion.verify import judge
 from egcfg_lsp.execution import RunResult, Status
 from egcfg_lsp.prompt import Marker
 from egcfg_lsp.settings import Settings
+from egcfg_lsp.source.edit import without_lines
 from tests.support.cursor import at_cursor
 from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
 
@@ -130,7 +131,7 @@ async def test_what_is_not_run_says_why(
     ],
 )  # fmt: skip
 def test_judge(result: RunResult, control: RunResult, outcome: str, summary: str) -> None:
-    assert judge(result, control) == (outcome, summary)
+    assert judge(result, control)[:2] == (outcome, summary)
 
 
 async def test_tests_are_in_the_prompt_and_placeholders_are_not(project: Path) -> None:
@@ -158,3 +159,52 @@ async def test_failing_run_needs_no_control(project: Path) -> None:
     updates = await climb(request_at(OPEN, project), ScriptedModel(), sandbox)
     assert len(sandbox.jobs) == 1
     assert updates[-1].suggestions[0].outcome is Outcome.FAILS
+
+
+@pytest.mark.parametrize(
+    ("result", "outcome", "summary"),
+    [
+        (RunResult(Status.FAILED, 0, 3, "x"), "runs", "→ runs; its block has no body yet"),
+        (RunResult(Status.PASSED, 3, 3), "runs", "→ runs; its block has no body yet"),
+        (RunResult(Status.FAILED, 0, 3, "NameError", raised=True), "unverified",
+         "⊘ unfinished: its block has no body yet"),
+        (RunResult(Status.FAILED, 0, 3, missed_lines=(2,)), "unverified",
+         "⊘ unfinished: its block has no body yet"),
+        (RunResult(Status.INCONCLUSIVE, reason="no result"), "unverified", "⊘ no result"),
+    ],
+)  # fmt: skip
+async def test_open_block_is_run_with_a_body_and_never_verified(
+    result: RunResult, outcome: str, summary: str, project: Path
+) -> None:
+    sandbox = ScriptedSandbox(lambda _: result)
+    marked = "def add(a, b):\n    |\n    return a\n"
+    updates = await climb(request_at(marked, project), ScriptedModel(["    if a:\n"]), sandbox)
+    shown = updates[-1].suggestions[0]
+    assert (shown.text, shown.outcome, shown.summary) == ("if a:", outcome, summary)
+    (job,) = sandbox.jobs
+    assert job.text == "def add(a, b):\n    if a:\n        pass\n    return a\n"
+
+
+NESTED = ["    class C:\n", "        def k(self):\n", "            self.x = 1\n"]
+
+
+@pytest.mark.parametrize("lines", [["    return a\n"], NESTED])
+async def test_run_sees_exactly_what_accepting_leads_to(lines: list[str], project: Path) -> None:
+    sandbox = ScriptedSandbox()
+    marked = "def add(a, b):\n    |\n    raise NotImplementedError\n\n\nx = 1\n"
+    request = request_at(marked, project)
+    updates = await climb(request, ScriptedModel(lines), sandbox)
+    shown = updates[-1].suggestions[0]
+    assert shown.removes is not None
+    assert without_lines(request.accepting(shown).text, *shown.removes) == sandbox.jobs[0].text
+    assert "NotImplementedError" not in sandbox.jobs[0].text
+
+
+async def test_placeholder_stays_where_the_client_cannot_remove_it(project: Path) -> None:
+    sandbox = ScriptedSandbox()
+    marked = "def add(a, b):\n    |\n    raise NotImplementedError\n"
+    request = replace(request_at(marked, project), applies_edits=False)
+    model = ScriptedModel(["    x = a\n", "    return x + b\n"])
+    shown = (await climb(request, model, sandbox))[-1].suggestions[0]
+    assert (shown.text, shown.removes) == ("x = a", None)
+    assert "NotImplementedError" in sandbox.jobs[0].text

@@ -6,15 +6,26 @@ import asyncio
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
 
 from egcfg_lsp.completion import project as project_module
-from egcfg_lsp.completion.project import MAX_FILE_BYTES, SECRETS, Project, project_root
+from egcfg_lsp.completion.project import (
+    MAX_FILE_BYTES,
+    MAX_PATTERNS,
+    SECRETS,
+    Project,
+    project_root,
+    read_text_file,
+)
 from egcfg_lsp.source.oracle import find_oracle_tests
 from egcfg_lsp.source.target import find_target
 from tests.support.cursor import at_cursor
@@ -32,9 +43,9 @@ def files_of(project: Project) -> list[str]:
 
 
 def settle(root: Path) -> None:
-    """Set folders back in time, as if nothing had happened for a while."""
-    for folder in [root, *(p for p in root.rglob("*") if p.is_dir())]:
-        os.utime(folder, (1_000_000, 1_000_000))
+    """Set everything back in time, as if nothing had happened for a while."""
+    for path in [root, *root.rglob("*")]:
+        os.utime(path, (1_000_000, 1_000_000))
 
 
 # ---- which files
@@ -68,10 +79,33 @@ READ: dict[str, tuple[dict[str, str], tuple[str, ...], list[str]]] = {
     "excluded by the user, whatever Git says": (
         {".gitignore": "!a.py\n", "a.py": "", "b.py": ""}, ("a.py",), ["b.py"],
     ),
+    "ignored in a worktree": (
+        {".git": "gitdir: sub/.git/worktrees/w\n", "sub/.git/worktrees/w/commondir": "../..\n",
+         "sub/.git/info/exclude": "mine.py\n", "mine.py": "", "a.py": ""}, (), ["a.py"],
+    ),
+    "ignored in a submodule": (
+        {".git": "gitdir: sub/.git/modules/m", "sub/.git/modules/m/info/exclude": "mine.py\n",
+         "mine.py": "", "a.py": ""}, (), ["a.py"],
+    ),
+    "a .git that leads nowhere": ({".git": "gitdir: /nowhere\0", "a.py": ""}, (), ["a.py"]),
+    "too many patterns": (
+        {"x/.gitignore": "z\n" * MAX_PATTERNS + "!*\n", "x/a.py": "", "a.py": ""}, (), ["a.py"],
+    ),
+    "comments are no patterns": (
+        {".gitignore": "# z\n\n" * MAX_PATTERNS + "b.py\n", "a.py": "", "b.py": ""}, (), ["a.py"],
+    ),
+    "too large a .gitignore": (
+        {"x/.gitignore": "#" * (MAX_FILE_BYTES + 1), "x/a.py": "", "a.py": ""}, (), ["a.py"],
+    ),
+    "patterns end with their lines": ({".gitignore": "x\x0cb.py\n", "b.py": ""}, (), ["b.py"]),
     "patterns that are none": ({".gitignore": "!\n\\\n", "a.py": "", "b.py": ""}, ("!", "b.py"), ["a.py"]),
     "secrets by name": (
         {".env.py": "", "secrets.py": "", "x/credentials_prod.py": "", "Secrets.py": "", "id_rsa.py": "",
-         ".ssh/a.py": "", "secrets/a.py": "", "secret_santa.py": ""}, (), ["secret_santa.py"],
+         ".ssh/a.py": "", "secrets/a.py": "", "prod.env.py": "", "credentials_test.py": "", "secret.py": "",
+         "secret_santa.py": "", "env.py": "", "environment.py": "", "envs/a.py": "", "kube.py": "",
+         "my_env.py": "", "test_secrets.py": ""}, (),
+        ["env.py", "environment.py", "envs/a.py", "kube.py", "my_env.py", "secret_santa.py",
+         "test_secrets.py"],
     ),
     "too large": ({"a.py": "#" * (MAX_FILE_BYTES + 1), "b.py": "#" * MAX_FILE_BYTES}, (), ["b.py"]),
     "no files": ({}, (), []),
@@ -100,7 +134,9 @@ def test_files_that_may_be_read(tmp_path: Path, name: str) -> None:
     "name",
     [".env", ".env.local", ".env.py", "config/.envrc", "server.pem", "a.KEY", "id_rsa", "id_rsa.pub",
      "id_ed25519", "x.p12", ".netrc", "credentials", "credentials.json", "secrets.toml", "secrets.py",
-     "a/secrets/x.py", ".aws/config.py"],
+     "a/secrets/x.py", ".aws/config.py", "prod.env", "prod.env.local", "PROD.ENV", ".envrc", ".flaskenv",
+     "main.tfvars", "terraform.tfstate.backup", "kubeconfig", "kubeconfig.yaml", ".kube/config", "a.ovpn",
+     "a.gpg", "a.asc", "secret.json", ".git-credentials", "client_secret_1.json", "k8s/service-account.json"],
 )  # fmt: skip
 def test_secrets_are_private(tmp_path: Path, name: str) -> None:
     write(tmp_path, {name: "s3cret", ".gitignore": f"!{name}\n"})
@@ -159,9 +195,75 @@ def test_rules_of_the_repository_around_the_root(tmp_path: Path) -> None:
     assert files_of(project) == ["a.py", "b.py", "c.py", "d.py"], "else nothing would be left"
 
 
+def test_patterns_in_any_encoding(tmp_path: Path) -> None:
+    write(tmp_path, {"a.py": "", "b.py": ""})
+    (tmp_path / ".gitignore").write_bytes(b"# caf\xe9\nb.py\ncaf\xe9.py\n")
+    (tmp_path / os.fsdecode(b"caf\xe9.py")).write_text("")
+    assert files_of(Project(tmp_path)) == ["a.py"]
+
+
+# ---- patterns that strangers wrote
+
+EASY = (
+    "a",
+    "*.py",
+    "a*b*c*",
+    "/a/**/b",
+    "**/a/**/*.py",
+    "a/**",
+    "!*.py",
+    "[*][*][*]*",
+    "*a?[!x]b",
+    "\\*a",
+)
+HOSTILE = {
+    "*a*a*a*a*a*a*b": "*a*a*",
+    "?*?*?*?*?*?*b": "?*?*?*",
+    "[!x]*" * 9 + "b": "[!x]*" * 3,
+    "**/a/**/a/**/a/**/a/**/b": "**/a/**/a/**/a/**",
+    "*" * 40 + "b": "*b",
+    "a**b***c": "a*b*c",
+    "x/*a*/*a*/*a*/b": "x/*a*/*",
+    "[*]\\**a*a*b": "[*]\\**a*a*",
+    "a*b*c*/": "a*b*c*/",
+    "a*b*c*d/": "a*b*c*",
+    "!a*b*c*d": None,
+    "!a**b": "!a*b",
+    "a" * 1_001: "*",
+    "!" + "a" * 1_001: None,
+}
+
+
+@pytest.mark.parametrize(("line", "bounded"), [*HOSTILE.items(), *zip(EASY, EASY, strict=True)])
+def test_bounded_patterns(line: str, bounded: str | None) -> None:
+    assert project_module._bounded(line) == bounded
+
+
+@pytest.mark.parametrize("line", HOSTILE)
+def test_hostile_patterns_do_not_stop_the_server(tmp_path: Path, line: str) -> None:
+    """Matched as they stand, some of them would take years."""
+    write(tmp_path, {".gitignore": f"*\n{line}\n", "a.py": ""})
+    names = ("a" * 80 + ".py", "/".join("a" * 60), "x/" * 40 + "a.py", "/".join(["a" * 80] * 10))
+    for project in (Project(tmp_path), Project(tmp_path, (line, "*"))):
+        assert all(project.is_excluded(tmp_path / name) for name in names)
+
+
+@given(
+    st.lists(st.sampled_from("aab/*?!"), max_size=9).map("".join),
+    st.lists(st.sampled_from("aab/"), max_size=7).map("".join),
+)
+def test_bounded_patterns_match_no_less(line: str, path: str) -> None:
+    bounded = project_module._bounded(line)
+    if not line.startswith("!"):
+        assert bounded is not None
+        with suppress(ValueError):
+            if GitIgnoreSpec.from_lines([line]).match_file(path):
+                assert GitIgnoreSpec.from_lines([bounded]).match_file(path)
+
+
 PATTERN = st.sampled_from(
     ["*.py", "a.py", "/a.py", "b/", "/b/", "b/*", "!a.py", "!b/", "**/c.py", "b/**", "!*.py", "a*", " ",
-     "#x", "b/a.py", "*/a.py", "!/b/a.py", "[ab].py", "\\!x.py"]
+     "#x", "b/a.py", "*/a.py", "!/b/a.py", "[ab].py", "\\!x.py", "**b/", "**.py", "!***a.py"]
 )  # fmt: skip
 
 
@@ -284,7 +386,7 @@ def test_texts_and_facts_follow_the_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(project._texts) == [tmp_path / "b.py"]
 
 
-def test_version_follows_tests_and_configuration(tmp_path: Path) -> None:
+def test_version_follows_files_and_configuration(tmp_path: Path) -> None:
     write(tmp_path, {"calc.py": "", "tests/test_calc.py": ""})
     project = Project(tmp_path)
 
@@ -296,6 +398,8 @@ def test_version_follows_tests_and_configuration(tmp_path: Path) -> None:
     assert version() == seen[0]
     for change in (
         {"tests/test_calc.py": "x = 1\n"},
+        {"calc.py": "y = 2\n"},
+        {"helpers.py": ""},
         {"tests/test_more.py": ""},
         {"tests/conftest.py": ""},
         {"tests/conftest.py": "x = 1\n"},
@@ -306,11 +410,13 @@ def test_version_follows_tests_and_configuration(tmp_path: Path) -> None:
     (tmp_path / "tests" / "test_more.py").unlink()
     seen.append(version())
     assert len(set(seen)) == len(seen)
-    shutil.rmtree(tmp_path / "tests")
-    (tmp_path / "pyproject.toml").unlink()
-    before = version()
-    write(tmp_path, {"calc.py": "y = 2\n", "new.py": ""})
-    assert version() == before, "no test has changed"
+    write(tmp_path, {"notes.txt": "", ".gitignore": "out.py\n", "out.py": "", ".env.py": ""})
+    assert version() == seen[-1], "nothing that may be read"
+    (tmp_path / "calc.py").write_text("y = 345\n")
+    assert project.version() != seen[-1], "seen without a scan, too"
+    beside = project.version(tmp_path / "calc.py")
+    (tmp_path / "calc.py").write_text("y = 3456\n")
+    assert project.version(tmp_path / "calc.py") == beside
 
 
 def test_test_files_are_those_of_pytest(tmp_path: Path) -> None:
@@ -323,6 +429,92 @@ def test_test_files_are_those_of_pytest(tmp_path: Path) -> None:
     write(tmp_path, {"pytest.ini": "[pytest]\npython_files = check_*.py\n"})
     project.refresh()
     assert [path.name for path in project.test_files()] == ["check_b.py"]
+
+
+def test_rules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for what no scan finds: notebooks, files above the bounds."""
+    write(tmp_path, {".git/info/exclude": "x\n", ".gitignore": "b/*.ipynb\n", "b/.gitignore": "c\n",
+                     "app/pyproject.toml": ""})  # fmt: skip
+    settle(tmp_path)
+    made: list[GitIgnoreSpec] = []
+    spec = project_module._spec
+
+    def note(lines: Iterable[str]) -> GitIgnoreSpec:
+        made.append(spec(lines))
+        return made[-1]
+
+    monkeypatch.setattr(project_module, "_spec", note)
+    project = Project(tmp_path)
+    assert len(made) == 1, "the user's"
+    for _ in range(3):
+        assert project.is_excluded(tmp_path / "b" / "n.ipynb")
+        assert not project.is_excluded(tmp_path / "n.ipynb")
+        project.refresh()
+    assert len(made) == 4
+    monkeypatch.setattr(project_module, "_CLOCK_GRAIN_NS", 60_000_000_000)
+    write(tmp_path, {"b/.gitignore": "!*.ipynb\n"})
+    written = (tmp_path / "b" / ".gitignore").stat().st_mtime_ns
+    assert not project.is_excluded(tmp_path / "b" / "n.ipynb")
+    write(tmp_path, {"b/.gitignore": "?*.ipynb\n"})
+    os.utime(tmp_path / "b" / ".gitignore", ns=(written, written))
+    assert project.is_excluded(tmp_path / "b" / "n.ipynb"), "as large, and written at once"
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"\xef\xbb\xbfa\r\n", "a\n"),
+        (b"", ""),
+        (b"\xe9", None),
+        (b"a" * MAX_FILE_BYTES, "a" * MAX_FILE_BYTES),
+        (b"a" * (MAX_FILE_BYTES + 1), None),
+    ],
+    ids=["text", "empty", "latin-1", "large", "too large"],
+)
+def test_read_text_file(tmp_path: Path, data: bytes, text: str | None) -> None:
+    (tmp_path / "f").write_bytes(data)
+    assert read_text_file(tmp_path / "f") == text
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    paths = [tmp_path, tmp_path / "absent", tmp_path / "nul\0", tmp_path / ("long" * 99)]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "fifo")
+        (tmp_path / "zero").symlink_to("/dev/zero")
+        paths += [tmp_path / "fifo", tmp_path / "zero", Path("/dev/zero")]
+    assert [read_text_file(path) for path in paths] == [None] * len(paths)
+
+
+def test_many_threads_read_while_files_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, {f"m{i}.py": "x = 1\n" * (i % 9) for i in range(100)})
+    monkeypatch.setattr(project_module, "MAX_KEPT_CHARACTERS", 500)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        project = Project(tmp_path)
+        project.refresh()
+
+        def read() -> None:
+            for _ in range(8):
+                with project._keeping:
+                    project._facts.clear()  # so that they are found and kept again
+                for path in project.files():
+                    project.facts(path)
+                    project.read(path)
+
+        def change() -> None:
+            for i in range(60):
+                write(tmp_path, {f"new{i}.py": ""})
+                project.refresh()
+
+        with ThreadPoolExecutor() as threads:
+            for done in [threads.submit(work) for work in (read, read, read, change)]:
+                done.result()
+    finally:
+        sys.setswitchinterval(interval)
+    assert project._n_characters == sum(len(text or "") for _, text in project._texts.values())
 
 
 async def test_scan_in_a_thread_while_others_read(tmp_path: Path) -> None:

@@ -209,6 +209,10 @@ async def initialise(
     folders: list[Path] | None = None,
 ) -> types.ServerCapabilities:
     own = capabilities or types.ClientCapabilities()
+    own.workspace = own.workspace or types.WorkspaceClientCapabilities(
+        apply_edit=True,
+        workspace_edit=types.WorkspaceEditClientCapabilities(document_changes=True),
+    )
     own.text_document = types.TextDocumentClientCapabilities(
         inline_completion=types.InlineCompletionClientCapabilities()
     )

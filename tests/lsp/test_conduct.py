@@ -375,3 +375,78 @@ async def test_the_popup_has_the_last_word(project: Path) -> None:
 
         assert len(await with_selected("return")) == 1
         assert await with_selected("retry") == []
+
+
+@pytest.mark.parametrize("name", ["a b.py", "ü.py", "#h.py", "[x].py", "100%.py"])
+async def test_file_whose_address_has_escapes(project: Path, name: str) -> None:
+    (project / name).write_text(OPEN)
+    script = {"lines": ["    x = a\n", "    return x + b\n"], "delay": 0.2}
+    async with running(SCRIPTED, project, script=script) as client:
+        uri = await client.open(name)
+        client.edit(uri, ((0, 0, 0, 0), "# edited\n"))
+        assert await text_at(client, uri, 2, 4) == "x = a"
+        await client.until(lambda: bool(client.changes) and client.changes[-1].done)
+
+
+@pytest.mark.parametrize("answer", [None, [], "error", "silence"])
+async def test_strange_answers_about_the_configuration(project: Path, answer: Any) -> None:
+    def configuration(_: str | None) -> Any:
+        raise RuntimeError("no configuration")
+
+    async with running(
+        SCRIPTED, project, capabilities=pulls_settings(), configuration=configuration
+    ) as client:
+
+        async def silent(_: Any) -> Any:
+            await asyncio.sleep(4)
+
+        def strange(_: Any) -> Any:
+            if answer == "error":
+                raise RuntimeError("no configuration")
+            return answer
+
+        client.lsp.protocol.fm.features[types.WORKSPACE_CONFIGURATION] = (
+            silent if answer == "silence" else strange
+        )
+        assert await text_at(client, await client.open(CALC), *HERE) == "return a + b"
+        await client.until(lambda: client.statuses[-1].state == "ready")
+        await asyncio.sleep(3 if answer == "silence" else 0)
+
+
+async def test_closing_a_document_stops_its_completion_without_an_error(project: Path) -> None:
+    async with running(SCRIPTED, project, script={"delay": 5}) as client:
+        uri = await client.open(CALC)
+        asked = client.ask(uri, *HERE)
+        await asyncio.sleep(0.3)
+        identifier = types.TextDocumentIdentifier(uri)
+        client.lsp.text_document_did_close(types.DidCloseTextDocumentParams(identifier))
+        async with asyncio.timeout(3):
+            await asyncio.gather(asked, return_exceptions=True)
+        await client.until(lambda: client.statuses[-1].state == "ready")
+        assert client.messages == []
+
+
+async def test_withdrawn_trust_ends_the_run(project: Path) -> None:
+    script = {"run_delay": 30}
+    async with running(SCRIPTED, project, script=script, options={"trusted": True}) as client:
+        uri = await client.open(CALC)
+        await client.ask(uri, *HERE)
+        client.lsp.protocol.notify("egcfg/trustChanged", {"trusted": False})
+        await client.until(lambda: client.statuses[-1].state == "ready", 5)
+        assert not any(s.outcome == "verified" for c in client.changes for s in c.suggestions)
+
+
+@pytest.mark.parametrize("uri", ["untitled:Untitled-1", "file:///%00b.py", "vscode-vfs://x/a.py"])
+async def test_documents_that_are_no_files(project: Path, uri: str) -> None:
+    async with running(SCRIPTED, project) as client:
+        item = types.TextDocumentItem(uri, "python", 1, OPEN)
+        client.lsp.text_document_did_open(types.DidOpenTextDocumentParams(item))
+        assert await text_at(client, uri, *HERE) == "return a + b"
+        assert await text_at(client, await client.open(CALC), *HERE) == "return a + b"
+
+
+async def test_a_device_is_no_settings_file(project: Path) -> None:
+    (project / "pyproject.toml").unlink()
+    (project / "pyproject.toml").symlink_to("/dev/zero")
+    async with running(SCRIPTED, project) as client, asyncio.timeout(10):
+        assert await text_at(client, await client.open(CALC), *HERE) == "return a + b"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from egcfg_lsp.model import Stop, StopReason
@@ -240,6 +240,7 @@ def test_the_budget_gives_no_half_line(max_tokens: int, lines: list[str]) -> Non
 
 
 @given(st.lists(st.sampled_from(["x", " ", "\n", "(", "é", "    ", "#", "'''"])), st.booleans())
+@example([" ", "x", " "], True)
 @settings(max_examples=100, deadline=None)
 def test_cutting_into_tokens_changes_nothing(pieces: list[str], starts_line: bool) -> None:
     """Byte by byte, as it comes, and all at once: the same lines and the same end."""

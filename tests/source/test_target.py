@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egcfg_lsp.source.lines import indent_of, offset_of_line, position_at, split_lines
+from egcfg_lsp.source.lines import position_at, split_lines
 from egcfg_lsp.source.target import Surroundings, find_target, surroundings
 from tests.support.cursor import at_cursor
 
@@ -318,27 +318,3 @@ def test_nothing_raises(text: str, part: float) -> None:
         start, end = target.placeholder or (row + 1, row + 2)
         assert row < start < end
     surroundings(text, offset)
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("", []),
-        ("a", ["a"]),
-        ("a\n", ["a\n"]),
-        ("a\r\nb\n\n", ["a\r\n", "b\n", "\n"]),
-        ("a\x0cb\u2028c\x85\n", ["a\x0cb\u2028c\x85\n"]),
-    ],
-)
-def test_lines(text: str, lines: list[str]) -> None:
-    assert split_lines(text) == lines
-    starts = [len("".join(lines[:row])) for row in range(len(lines) + 2)]
-    assert [offset_of_line(text, row) for row in range(len(lines) + 2)] == starts
-
-
-@pytest.mark.parametrize(
-    ("line", "columns"),
-    [("x", 0), ("    x", 4), ("\tx", 8), ("  \tx", 8), ("\x0c  x", 2), ("   ", 3), ("  \r\n", 2)],
-)
-def test_indent_of(line: str, columns: int) -> None:
-    assert indent_of(line) == columns

@@ -17,6 +17,11 @@ def register(server: LanguageServer, session: Session) -> None:
     def did_save(params: types.DidSaveTextDocumentParams) -> None:
         session.remember_latest(params.text_document.uri)
 
+    @server.feature(types.NOTEBOOK_DOCUMENT_DID_CLOSE)
+    def notebook_did_close(params: types.DidCloseNotebookDocumentParams) -> None:
+        for cell in params.cell_text_documents:
+            session.forget(cell.uri)
+
     @server.feature(types.TEXT_DOCUMENT_DID_CLOSE)
     def did_close(params: types.DidCloseTextDocumentParams) -> None:
         session.forget(params.text_document.uri)

@@ -75,7 +75,7 @@ class GeneratedText:
             return []
         self._pending = self._pending[: min(starts)]
         lines = self._complete_lines()
-        if self.reason is None and self._pending:
+        if self.reason is None and self._pending.strip():
             self.reason = self._ends_before(self._pending)
             lines += [] if self.reason else [self._line(self._pending)]
         self.reason = self.reason or StopReason.STRING
