@@ -208,6 +208,8 @@ class Session:
         start, end = suggestion.removes
         self._accepted = replace(accepted, text=without_lines(accepted.text, start, end))
         edit = types.TextEdit(types.Range(types.Position(start, 0), types.Position(end, 0)), "")
+        if not self._edits_versions:
+            return types.WorkspaceEdit(changes={uri: [edit]})
         versioned = types.OptionalVersionedTextDocumentIdentifier(uri, document.version)
         return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, [edit])])
 
@@ -349,7 +351,11 @@ class Session:
             ),
             done=update.done,
         )
-        self._server.protocol.notify(protocol.SUGGESTIONS_CHANGED, protocol.to_json(message))
+        # An answer that has just been made goes out first: its task's callbacks are due before this.
+        notify = self._server.protocol.notify
+        asyncio.get_running_loop().call_soon(
+            notify, protocol.SUGGESTIONS_CHANGED, protocol.to_json(message)
+        )
 
     def range_of(self, suggestion: Suggestion, snapshot: Snapshot) -> types.Range:
         """What a suggestion takes the place of; empty at the cursor where it only inserts."""
@@ -367,11 +373,15 @@ class Session:
 
     @property
     def _applies_edits(self) -> bool:
-        """Whether the client takes an edit of a document in a certain version."""
         workspace = self._server.client_capabilities.workspace
-        if workspace is None or not workspace.apply_edit or workspace.workspace_edit is None:
-            return False
-        return bool(workspace.workspace_edit.document_changes)
+        return workspace is not None and bool(workspace.apply_edit)
+
+    @property
+    def _edits_versions(self) -> bool:
+        """Whether the client takes edits of a document in a certain version only."""
+        workspace = self._server.client_capabilities.workspace
+        edits = workspace.workspace_edit if workspace is not None else None
+        return edits is not None and bool(edits.document_changes)
 
 
 def _is_elsewhere(before: Snapshot, now: Snapshot) -> bool:

@@ -308,6 +308,49 @@ async def test_a_burst_of_changes_while_the_model_decodes(project: Path) -> None
         assert await text_at(client, uri, 2005, 4) == "return a + b"
 
 
+async def test_an_answer_comes_before_what_is_newer(project: Path) -> None:
+    """Whatever arrives last is what a client shows."""
+    last: dict[int, str] = {}
+    script = {"passes_if": "never"}
+    async with running(SCRIPTED, project, script=script, options={"trusted": True}) as client:
+        protocol = client.lsp.protocol
+        handle = protocol.handle_message
+
+        def noting(message: Any) -> None:
+            items = getattr(getattr(message, "result", None), "items", None)
+            if items:
+                last[items[0].range.start.line] = items[0].command.arguments[2]
+            if getattr(message, "method", "") == "egcfg/suggestionsChanged":
+                last[message.params.position.line] = message.params.suggestions[0].summary
+            handle(message)
+
+        protocol.handle_message = noting  # type: ignore[method-assign]
+        uri = await client.open(CALC)
+        for i in range(20):
+            client.edit(uri, ((0, 0, 0, 0), f"# {i}\n"))
+            await client.ask(uri, 2 + i, 4)
+            await client.until(lambda: client.statuses[-1].state == "ready")
+            await asyncio.sleep(0.05)
+    assert [text[0] for text in last.values()] == ["✗"] * 20
+
+
+async def test_a_client_without_versioned_edits_gets_plain_ones(project: Path) -> None:
+    workspace = types.WorkspaceClientCapabilities(apply_edit=True)
+    capabilities = types.ClientCapabilities(workspace=workspace)
+    async with running(
+        SCRIPTED, project, options={"trusted": True}, capabilities=capabilities
+    ) as client:
+        uri = await client.open(CALC, "def add(a, b):\n    \n    pass\n")
+        final = await client.settled(uri, *HERE)
+        client.edit(uri, ((1, 4, 1, 4), final.text))
+        command = types.ExecuteCommandParams("egcfg.didAccept", [final.id])
+        await client.lsp.workspace_execute_command_async(command)
+        (edit,) = client.edits
+        assert edit.document_changes is None
+        assert edit.changes is not None
+        assert [e.new_text for e in edit.changes[uri]] == [""]
+
+
 @pytest.mark.parametrize(
     ("placeholder", "is_removed"),
     [
