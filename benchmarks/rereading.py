@@ -98,7 +98,7 @@ class RecordingModel:
 async def draft(request: Request, model: LanguageModel) -> list[Draft]:
     """What the ladder's first rung says."""
     here = circumstances(request, Tools(model, Bubblewrap()))
-    texts = draft_texts(request, here.target, here.tests, model, files=here.files)
+    texts = draft_texts(request, here, model)
     async with aclosing(texts) as drafts:
         return [drafted async for drafted in drafts]
 

@@ -100,7 +100,7 @@ async def _round(setup: Setup) -> _Round:
 async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
     started = time.perf_counter()
     here = circumstances(request, Tools(model, Bubblewrap()))
-    texts = draft_texts(request, here.target, here.tests, model, files=here.files)
+    texts = draft_texts(request, here, model)
     async with aclosing(texts) as drafts:
         drafted = await anext(drafts, Draft(""))
         ms = (time.perf_counter() - started) * 1000

@@ -183,11 +183,6 @@ class Source:
     """Whether the user alone wrote them; else those of `Scope.USER` are ignored."""
 
 
-def read_settings(options: object) -> tuple[Settings, list[str]]:
-    """The settings of a user's options alone."""
-    return resolve_settings([Source("initializationOptions", options, is_user=True)])
-
-
 def resolve_settings(sources: Sequence[Source]) -> tuple[Settings, list[str]]:
     """Settings from all sources, weakest first, and a problem for each key that was ignored.
 

@@ -14,7 +14,6 @@ from egcfg_lsp.settings import (
     Settings,
     Source,
     project_options,
-    read_settings,
     resolve_settings,
 )
 
@@ -47,6 +46,11 @@ def test_what_a_project_may_not_set() -> None:
     of_user = {d.name for d in DEFINITIONS if d.about.scope is Scope.USER}
     loading = {"gpu_layers", "context_tokens", "threads", "flash_attention", "kv_cache_type"}
     assert of_user == {"trusted", "interpreter", "model"} | loading
+
+
+def read_settings(options: object) -> tuple[Settings, list[str]]:
+    """The settings of a user's options alone."""
+    return resolve_settings([Source("initializationOptions", options, is_user=True)])
 
 
 @pytest.mark.parametrize(

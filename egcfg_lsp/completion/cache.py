@@ -158,7 +158,7 @@ class Completions:
     def _find(self, request: Request, version: object) -> Completion | None:
         """The newest completion that fits; one made further right only if there is no other."""
         fitting = [
-            (len(completion.request.before) > len(request.before), key, completion)
+            (completion.request.offset > request.offset, key, completion)
             for key, completion in reversed(self._known.items())
             if completion.version == version and completion.remainder(request) is not None
         ]
@@ -196,7 +196,7 @@ class Completions:
 
     async def _climb(self, completion: Completion) -> None:
         request = completion.request
-        draft = self._drafts.get(window_of(request))
+        draft = self._draft_for(request)
         try:
             async with aclosing(ladder(request, self._tools, draft)) as updates:
                 async for update in updates:
@@ -219,8 +219,15 @@ class Completions:
             self._keep_draft(request, suggestion)
             self._look_ahead(request, suggestion)
 
+    def _draft_for(self, request: Request) -> Suggestion | None:
+        window = window_of(request)
+        if window in self._drafts:
+            self._drafts.move_to_end(window)
+        return self._drafts.get(window)
+
     def _keep_draft(self, request: Request, suggestion: Suggestion) -> None:
         self._drafts[window_of(request)] = suggestion
+        self._drafts.move_to_end(window_of(request))
         while len(self._drafts) > CAPACITY:
             self._drafts.popitem(last=False)
 

@@ -34,14 +34,7 @@ class Cause(StrEnum):
     TOO_MUCH_RIGHT = "too-much-right-of-cursor", "too much code right of the cursor"
     IN_STRING = "in-string", "the cursor is in a string, and nothing was asked for"
     IN_COMMENT = "in-comment", "the cursor is in a comment, and nothing was asked for"
-    DEBOUNCED = "debounced", "more was typed before the request's turn came"
     SUPERSEDED = "superseded", "a later request took its place"
-    CANCELLED = "cancelled", "the editor cancelled the request"
-    TEXT_CHANGED = "text-changed", "the text has changed since the request"
-    NO_MODEL = "no-model", "there is no model"
-    MODEL_LOADING = "model-loading", "the model is still loading"
-    MODEL_ERROR = "model-error", "the model could not answer"
-    INTERNAL_ERROR = "internal-error", "an error of egcfg-lsp, see its log"
     CODE_FENCE = "code-fence", "the model left the code: a Markdown fence"
     ECHOES_PROMPT = (
         "echoes-prompt",

@@ -5,6 +5,7 @@ Does not make the text fit its place, or judge it: that is `fit` and `filters`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -28,8 +29,6 @@ from egcfg_lsp.source.target import Target
 
 LINE_TOKENS, BODY_TOKENS = 48, 256
 """Token budgets of a single line and of a function's rest."""
-
-
 _SHARES = (1.0, 0.6, 0.35, 0.2)
 """Of the context that a prompt is made for, tried in turn: numbers and other scripts take more."""
 
@@ -43,13 +42,36 @@ class Draft:
     """Why the model's next line is not part of it; then nothing follows."""
 
 
+@dataclass(frozen=True)
+class Circumstances:
+    """What is known of a request before the model is asked."""
+
+    place: Place
+    target: Target | None
+    tests: tuple[OracleTest, ...] = ()
+    files: tuple[File, ...] = ()
+    """Pieces of other files for the prompt."""
+
+    @property
+    def goes_to_the_end(self) -> bool:
+        """Whether a draft may go on to the end of the function, instead of the line's."""
+        is_open = self.target is not None and self.target.is_open
+        return is_open and not self.place.line_after.strip()
+
+    def removes(self, text: str) -> tuple[int, int] | None:
+        """Lines that accepting the text removes, as they stand behind it."""
+        if not self.goes_to_the_end or self.target is None or self.target.placeholder is None:
+            return None
+        n_more = text.count("\n")
+        start, end = self.target.placeholder
+        return start + n_more, end + n_more
+
+
 async def draft_texts(
     request: Request,
-    target: Target | None,
-    tests: Sequence[OracleTest],
+    here: Circumstances,
     model: LanguageModel,
     *,
-    files: Sequence[File] = (),
     limits: PromptLimits = DEFAULT_LIMITS,
     priority: Priority = Priority.KEYSTROKE,
 ) -> AsyncGenerator[Draft]:
@@ -57,18 +79,9 @@ async def draft_texts(
 
     It goes on to the end of the function where nothing stands below the cursor, else it is one line.
     """
-    place = place_of(request, target)
-    to_the_end = goes_to_the_end(target, place)
+    place, target, to_the_end = here.place, here.target, here.goes_to_the_end
     info = await model.info()
-    prompt = fitting_prompt(
-        place,
-        info,
-        request,
-        target,
-        tests=_prompt_tests(request, tests),
-        files=files,
-        limits=limits,
-    )
+    prompt = await asyncio.to_thread(fitting_prompt, request, here, info, limits)
     stop = Stop(
         max_tokens=BODY_TOKENS if to_the_end else LINE_TOKENS,
         at_line_end=not to_the_end,
@@ -99,26 +112,19 @@ async def draft_texts(
 
 
 def fitting_prompt(
-    place: Place,
-    info: ModelInfo,
-    request: Request,
-    target: Target | None,
-    *,
-    tests: Sequence[File],
-    files: Sequence[File],
-    limits: PromptLimits,
+    request: Request, here: Circumstances, info: ModelInfo, limits: PromptLimits
 ) -> Prompt:
     """The prompt for a place, cut down until it fits the model's context as far as can be estimated."""
     room = info.n_context - BODY_TOKENS
     for share in _SHARES:
         prompt = infill_prompt(
-            place.before,
-            place.after,
+            here.place.before,
+            here.place.after,
             form=info.form,
-            function_line=target.start_line if target is not None else 0,
+            function_line=here.target.start_line if here.target is not None else 0,
             path=request.path,
-            tests=tests,
-            files=files,
+            tests=_prompt_tests(request, here.tests),
+            files=here.files,
             limits=limits.within(int(room * share)),
         )
         if estimated_tokens(prompt) <= room:
@@ -132,22 +138,17 @@ def place_of(request: Request, target: Target | None) -> Place:
     Without the placeholder body that a draft to the function's end takes the place of.
     """
     before, after = request.before, request.after
-    if target is not None and target.placeholder is not None and not _line_of(after).strip():
+    if (
+        target is not None
+        and target.placeholder is not None
+        and not after.partition("\n")[0].strip()
+    ):
         cursor_row = request.text.count("\n", 0, request.offset)
         start, end = (row - cursor_row for row in target.placeholder)
         after = without_lines(after, start, end)
     if "\r" in request.text:
         before, after = before.replace("\r\n", "\n"), after.replace("\r\n", "\n")
     return Place(before, after, indent_unit_of(before + after[:4000]))
-
-
-def goes_to_the_end(target: Target | None, place: Place) -> bool:
-    """Whether a draft may go on to the end of the function, instead of the line's."""
-    return target is not None and target.is_open and not place.line_after.strip()
-
-
-def _line_of(after: str) -> str:
-    return after.partition("\n")[0]
 
 
 def _prompt_tests(request: Request, tests: Sequence[OracleTest]) -> tuple[File, ...]:

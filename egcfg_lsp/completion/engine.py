@@ -15,14 +15,14 @@ from dataclasses import dataclass, field, replace
 from egcfg_lsp.completion import Drop, Request, Suggestion, Update
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.context import Contexts
-from egcfg_lsp.completion.draft import Draft, draft_texts, goes_to_the_end, place_of
-from egcfg_lsp.completion.filters import Place, Trigger, drops, rejects_trigger
+from egcfg_lsp.completion.draft import Circumstances, Draft, draft_texts, place_of
+from egcfg_lsp.completion.filters import Trigger, drops, rejects_trigger
 from egcfg_lsp.completion.fit import fit, misfits
 from egcfg_lsp.completion.project import Project, project_at
 from egcfg_lsp.completion.verify import reason_not_to_run, verify
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.model import LanguageModel, Priority
-from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, File, PromptLimits
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
 from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests
 from egcfg_lsp.source.target import Target, find_target, surroundings
 
@@ -37,29 +37,6 @@ class Tools:
     sandbox: Sandbox
     contexts: Contexts = field(default_factory=Contexts)
     limits: PromptLimits = DEFAULT_LIMITS
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What is known of a request before the model is asked."""
-
-    place: Place
-    target: Target | None
-    tests: tuple[OracleTest, ...] = ()
-    files: tuple[File, ...] = ()
-    """Pieces of other files for the prompt."""
-
-    @property
-    def goes_to_the_end(self) -> bool:
-        return goes_to_the_end(self.target, self.place)
-
-    def removes(self, text: str) -> tuple[int, int] | None:
-        """Lines that accepting the text removes, as they stand behind it."""
-        if not self.goes_to_the_end or self.target is None or self.target.placeholder is None:
-            return None
-        n_more = text.count("\n")
-        start, end = self.target.placeholder
-        return start + n_more, end + n_more
 
 
 async def ladder(
@@ -159,6 +136,7 @@ def circumstances(request: Request, tools: Tools) -> Circumstances:
     if target is not None and not request.applies_edits:
         target = replace(target, placeholder=None)
     place = place_of(request, target)
+    _ = place.scope  # scans what stands before the cursor, and is kept
     project = project_of(request)
     if project is None or request.path is None:
         return Circumstances(place, target)
@@ -197,15 +175,7 @@ def suggested(
 def _drafts(
     request: Request, tools: Tools, here: Circumstances, priority: Priority
 ) -> AsyncGenerator[Draft]:
-    return draft_texts(
-        request,
-        here.target,
-        here.tests,
-        tools.model,
-        files=here.files,
-        limits=tools.limits,
-        priority=priority,
-    )
+    return draft_texts(request, here, tools.model, limits=tools.limits, priority=priority)
 
 
 def _trigger(request: Request) -> Trigger:

@@ -12,12 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from egcfg_lsp.completion import Request, Suggestion
+from egcfg_lsp.source.lines import indent_unit_of
 
 CLOSERS = frozenset(")]}'\"")
 MAX_CLOSERS = 8
 """More closed at once than this is no auto-closing."""
 _ENDS_BLOCK = re.compile(r"\s*(return|raise|pass|break|continue)\b|\s*$")
 TAIL_CHARACTERS, HEAD_CHARACTERS = 1500, 500
+UNIT_CHARACTERS = 4000
+"""Of a file, in which its unit of indentation is looked for."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def after_accepting(then: Request, suggestion: Suggestion) -> Request | None:
         return None
     indent = line[: len(line) - len(line.lstrip())]
     if line.rstrip().endswith(":"):
-        indent += "\t" if indent.startswith("\t") else "    "
+        indent += indent_unit_of(then.text[:UNIT_CHARACTERS])
     return request.accepting(Suggestion("", "\n" + indent))
 
 

@@ -62,9 +62,10 @@ class Configuration:
             self._resolved[root, folder] = known
         return known.settings
 
-    def set_user_options(self, options: object, name: str = "initializationOptions") -> None:
+    def set_user_options(self, options: object) -> None:
         """New options of the user's own; they say anew whether the workspace is trusted."""
-        self._user, self._trusted = Source(name, options, is_user=True), None
+        self._user = Source("initializationOptions", options, is_user=True)
+        self._trusted = None
         self._resolved.clear()
 
     def set_trust(self, trusted: bool) -> None:

@@ -54,7 +54,7 @@ class ModelOwner:
         self._model: LanguageModel | None = None
         self._made_for: tuple[object, ...] = ()
         self._closing: set[asyncio.Task[None]] = set()
-        self._declined: set[str] = set()
+        self._asked: set[str] = set()
 
     def model(self, settings: Settings) -> LanguageModel:
         """The model of the settings; another one than before takes its place.
@@ -86,9 +86,9 @@ class ModelOwner:
         Raises PullError.
         """
         entry = catalogue().get(settings.model)
-        if entry is None or entry.name in self._declined:
+        if entry is None or entry.name in self._asked:
             return False
-        self._declined.add(entry.name)
+        self._asked.add(entry.name)
         question = types.ShowMessageRequestParams(
             type=types.MessageType.Info,
             message=f"egcfg: the model {entry.name} is not downloaded yet "

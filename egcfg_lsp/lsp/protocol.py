@@ -66,10 +66,11 @@ def trust_changed(params: object) -> TrustChanged | None:
 
 
 def options_changed(params: object) -> OptionsChanged:
-    """The message; parameters of another form are options that are none, and trust nothing."""
+    """The message; parameters of another form are no options at all, and trust nothing."""
+    value = getattr(params, "options", None)
     if isinstance(params, dict):
-        return OptionsChanged(params.get("options", params))
-    return OptionsChanged(to_plain(getattr(params, "options", params)))
+        value = params.get("options")
+    return OptionsChanged(to_plain(value))
 
 
 def to_plain(value: object) -> object:

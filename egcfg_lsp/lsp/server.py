@@ -33,9 +33,7 @@ def make_server(
 ) -> LanguageServer:
     """A server with the given model and sandbox, by default llama.cpp and bubblewrap."""
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs users' code
-    server = LanguageServer(
-        "egcfg-lsp", __version__, notebook_document_sync=_NOTEBOOKS, max_workers=1
-    )
+    server = LanguageServer("egcfg-lsp", __version__, notebook_document_sync=_NOTEBOOKS)
     session = Session(server, make_model or _llama_model, sandbox or Bubblewrap(), pull)
     for feature in (lifecycle, documents, configuration, inline_completion, trust):
         feature.register(server, session)

@@ -38,7 +38,7 @@ from egcfg_lsp.lsp.documents import (
     path_of,
 )
 from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
-from egcfg_lsp.model import ModelError
+from egcfg_lsp.model import LanguageModel, ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
 from egcfg_lsp.settings import Settings
@@ -74,7 +74,7 @@ class Session:
         self._server, self._sandbox = server, sandbox
         self._owner = ModelOwner(server, make_model, pull)
         self._completions: Completions | None = None
-        self._tools: Tools | None = None
+        self._model: LanguageModel | None = None
         self._contexts = Contexts()
         self._configured = asyncio.Event()
         self._rhythm = Rhythm()
@@ -162,11 +162,13 @@ class Session:
             self.fail(str(error))
             self.start(self._offer_download())
             return None
-        if self._completions is None or self._tools is None or self._tools.model is not model:
+        if self._completions is None or self._model is not model:
             if self._completions is not None:
                 self._completions.stop_unless_fits(None)
-            self._tools = Tools(model, self._sandbox, self._contexts)
-            self._completions = Completions(self._tools, self._on_update)
+            self._model = model
+            self._completions = Completions(
+                Tools(model, self._sandbox, self._contexts), self._on_update
+            )
         return self._completions
 
     def supersede(self, snapshot: Snapshot) -> None:
@@ -246,7 +248,7 @@ class Session:
 
     def reconsider(self) -> None:
         """The settings have changed: a model that they name anew is loaded."""
-        if self._tools is not None and self._owner.is_other(self.configuration.user):
+        if self._model is not None and self._owner.is_other(self.configuration.user):
             self._errors_told.clear()
             self.start(self.warm_up())
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import BODY_TOKENS, fitting_prompt, place_of
+from egcfg_lsp.completion.draft import BODY_TOKENS, Circumstances, fitting_prompt, place_of
 from egcfg_lsp.model.llama.engine import LlamaEngine
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS
 from egcfg_lsp.settings import ModelOptions
+from egcfg_lsp.source.oracle import OracleKind, OracleTest
 
 _CHANCE = random.Random(0)
 DENSE = {
@@ -35,15 +36,9 @@ def test_prompts_fit_the_context(default_model: Path) -> None:
         for name, filler in DENSE.items():
             text = f"def f():\n{filler}"
             request = Request(text + filler, len(text), None, None)
-            prompt = fitting_prompt(
-                place_of(request, None),
-                engine.info,
-                request,
-                None,
-                tests=[("test_f.py", filler)],
-                files=[("g.py", filler)],
-                limits=DEFAULT_LIMITS,
-            )
+            test = OracleTest(Path("test_f.py"), "test_f", OracleKind.FUNCTION, "", filler)
+            here = Circumstances(place_of(request, None), None, (test,), (("g.py", filler),))
+            prompt = fitting_prompt(request, here, engine.info, DEFAULT_LIMITS)
             tokens = engine.tokenize(prompt, BODY_TOKENS)  # raises where it does not fit
             assert len(tokens) > 100, name
     finally:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egcfg_lsp.completion import Request, Suggestion
-from egcfg_lsp.completion.reuse import may_fit, remaining, window_of
+from egcfg_lsp.completion.reuse import after_accepting, may_fit, remaining, window_of
 from tests.support.cursor import at_cursor
 
 HEAD, FOOT = "x = 1\n", "\ny = 2\n"
@@ -104,3 +104,26 @@ def test_window_is_blind_to_what_is_far_away() -> None:
     ]
     assert near[0] == near[1] == near[2]
     assert near[0] != window_of(request_at("retu|"))
+
+
+@pytest.mark.parametrize(
+    ("marked", "text", "line"),
+    [
+        ("def f():\n  |\n", "if x:", "    "),
+        ("def f():\n    |\n", "if x:", "        "),
+        ("def f():\n\t|\n", "if x:", "\t\t"),
+        ("def f():\n    |\n", "x = 1", "    "),
+        ("def f():\n    |\n", "return x", None),
+        ("def f(|)\n", "x", None),
+    ],
+)
+def test_where_the_user_stands_after_accepting(marked: str, text: str, line: str | None) -> None:
+    head, offset = at_cursor(f"def g():\n{_unit(marked)}pass\n\n\n{marked}")
+    then = Request(head, offset, None, None)
+    after = after_accepting(then, Suggestion("s", text))
+    assert (None if after is None else after.line_before) == line
+
+
+def _unit(marked: str) -> str:
+    white = marked.partition("\n")[2].partition("|")[0]
+    return white or "    "

@@ -264,6 +264,14 @@ async def test_changed_options_replace_the_model(project: Path) -> None:
         assert "other.gguf" in client.statuses[-1].message
 
 
+@pytest.mark.parametrize("params", [{"trusted": True}, {}, {"options": [1]}, {"options": None}])
+async def test_options_of_another_form_trust_nothing(project: Path, params: Any) -> None:
+    async with running(SCRIPTED, project, options={"trusted": True}) as client:
+        uri = await client.open(CALC)
+        client.lsp.protocol.notify("egcfg/optionsChanged", params)
+        assert "not trusted" in (await client.settled(uri, *HERE)).summary
+
+
 async def test_a_notebook_is_one_module(project: Path) -> None:
     notebook = (project / "analysis.ipynb").as_uri()
     texts = ["%matplotlib inline\nimport math", "def add(a, b):\n    \n", "assert add(1, 2) == 3"]
