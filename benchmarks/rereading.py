@@ -20,7 +20,7 @@ from egcfg_lsp.completion.draft import Draft, draft_texts, place_of
 from egcfg_lsp.completion.engine import Tools, circumstances
 from egcfg_lsp.completion.filters import word_right
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
-from egcfg_lsp.model import Continuation, Finished, LanguageModel, Line, ModelInfo, Priority, Usage
+from egcfg_lsp.model import Continuation, Event, LanguageModel, ModelInfo, Priority, Usage
 from egcfg_lsp.model.llama.engine import LlamaEngine, drive
 from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
 
@@ -64,7 +64,7 @@ class RecordingModel:
 
     async def generate(
         self, continuations: Sequence[Continuation], priority: Priority
-    ) -> AsyncGenerator[Line | Finished]:
+    ) -> AsyncGenerator[Event]:
         del priority
         short = [
             replace(one, stop=replace(one.stop, max_tokens=self.max_tokens))

@@ -18,7 +18,7 @@ from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.draft import Draft, draft_texts
 from egcfg_lsp.completion.engine import Tools, circumstances
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
-from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Stop
+from egcfg_lsp.model import Continuation, Event, ModelInfo, Priority, Stop
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
@@ -77,7 +77,7 @@ class _NotingModel(LlamaModel):
 
     async def generate(
         self, continuations: Sequence[Continuation], priority: Priority
-    ) -> AsyncGenerator[Line | Finished]:
+    ) -> AsyncGenerator[Event]:
         self.prompt = continuations[0].prompt
         async with aclosing(super().generate(continuations, priority)) as events:
             async for event in events:

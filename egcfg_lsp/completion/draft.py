@@ -14,7 +14,7 @@ from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.filters import Place, stops
 from egcfg_lsp.model import Continuation, LanguageModel, Line, ModelInfo, Priority, Stop
-from egcfg_lsp.prompt import Prompt, infill_prompt
+from egcfg_lsp.prompt import Control, Prompt, infill_prompt
 from egcfg_lsp.prompt.fim import (
     CHAT_FENCE,
     DEFAULT_LIMITS,
@@ -87,7 +87,7 @@ async def draft_texts(
         at_line_end=not to_the_end,
         min_indent=target.indent + 1 if target is not None else None,
         suffix_line=next(iter(place.lines_below(1)), ""),
-        strings=(CHAT_FENCE,) if info.form.chat is not None else (),
+        strings=(CHAT_FENCE,) if any(isinstance(part, Control) for part in prompt.parts) else (),
     )
     draft, has_skipped = "", False
     async with aclosing(model.generate([Continuation(prompt, stop)], priority)) as events:

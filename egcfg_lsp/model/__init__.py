@@ -128,11 +128,17 @@ class Finished:
 
 @dataclass(frozen=True)
 class Usage:
-    """Prompt tokens of an answer."""
+    """Tokens of an answer, so far."""
 
     n_read: int = 0
+    """Of its prompts."""
     n_reused: int = 0
-    """Found in the KV cache."""
+    """Of its prompts, found in the KV cache."""
+    n_generated: int = 0
+    """Of all continuations, those of unfinished lines too."""
+
+
+Event = Line | Finished | Usage
 
 
 class LanguageModel(Protocol):
@@ -142,10 +148,11 @@ class LanguageModel(Protocol):
 
     def generate(
         self, continuations: Sequence[Continuation], priority: Priority
-    ) -> AsyncGenerator[Line | Finished]:
+    ) -> AsyncGenerator[Event]:
         """Continuations decoded in one batch; each line as soon as it is complete.
 
-        Closing the generator stops the decoding. Raises ModelError.
+        What was used so far comes before the lines and ends that it is for. Closing the generator
+        stops the decoding. Raises ModelError.
         """
         ...
 

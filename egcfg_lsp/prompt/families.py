@@ -193,10 +193,6 @@ def identify(
     names = [_squeezed(value) for key, value in metadata.items() if _NAME_KEY.fullmatch(key)]
     named = next((f for f in FAMILIES.values() if any(map(f.pattern.search, names))), None)
     family = _by_tokens(named, metadata.get("general.architecture", ""), has_token)
-    if family is not None:
-        texts = family.token_texts(has_token)
-        form = PromptForm(family.name, frozenset(texts))
-        return Identified(form, texts, "" if family is named else _borrowed(named, family))
     chat, fallback = None, "plain continuation without the text after the cursor"
     if template := metadata.get(CHAT_TEMPLATE_KEY, ""):
         try:
@@ -206,6 +202,10 @@ def identify(
             )
         except ChatTemplateError as error:
             fallback += f" ({error})"
+    if family is not None:
+        texts = family.token_texts(has_token)
+        form = PromptForm(family.name, frozenset(texts), chat)
+        return Identified(form, texts, "" if family is named else _borrowed(named, family))
     reason = "unknown model family" if named is None else _lack(named, has_token)
     return Identified(PromptForm(chat=chat), note=f"{reason}: {fallback}")
 

@@ -44,6 +44,7 @@ from egcfg_lsp.model.llama.messages import (
     Score,
     Scored,
     ToWorker,
+    Used,
     Working,
     decode_from_worker,
     decode_options,
@@ -102,6 +103,7 @@ def test_messages_to_the_worker_come_back_equal(message: ToWorker) -> None:
         GeneratedLine(1, Line("é\n", (-0.5, 0.0), 3)),
         GeneratedEnd(1, Finished(3, StopReason.DEDENT)),
         Scored(1, ((-1.0,), ())),
+        Used(1, Usage(2, 3, 4)),
         Working(),
         Ended(1, Usage(2, 3), "x"),
     ],
@@ -231,6 +233,26 @@ async def test_what_was_read_ahead_is_not_read_again(model: LlamaModel) -> None:
     again = await model.read(COUNT, Priority.IDLE)
     assert first.n_read > 1
     assert (again.n_read, again.n_reused) == (0, first.n_read)
+
+
+@pytest.mark.model
+async def test_what_was_used_is_told_before_what_it_was_used_for(real: LlamaModel) -> None:
+    continuations = [
+        Continuation(COUNT, Stop(12), Sampling(temperature=1, seed=seed)) for seed in range(2)
+    ]
+    usage, n_tokens, n_finished = Usage(), 0, 0
+    async for event in real.generate(continuations, Priority.EXPLORATION):
+        if isinstance(event, Usage):
+            assert event.n_generated > usage.n_generated
+            assert event.n_read + event.n_reused > 0
+            usage = event
+        elif isinstance(event, Line):
+            n_tokens += len(event.log_probabilities)
+            assert usage.n_generated >= n_tokens
+        else:
+            n_finished += 1
+    assert n_finished == 2
+    assert n_tokens <= usage.n_generated <= 24
 
 
 async def test_no_continuations_no_events(model: LlamaModel) -> None:

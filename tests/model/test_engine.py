@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from egcfg_lsp.model import Continuation, ModelError, Sampling, Stop, StopReason
+from egcfg_lsp.model import Continuation, ModelError, Sampling, Stop, StopReason, Usage
 from egcfg_lsp.model.llama.engine import MAX_STRANDS, Job, LlamaEngine, Scoring, drive
 from egcfg_lsp.model.llama.native import Row
 from egcfg_lsp.prompt import Prompt
@@ -354,11 +354,12 @@ def test_continuations_of_one_prompt_read_it_once(model: Model, engine: LlamaEng
     ]
     job = engine.generate(batch)
     assert n_decoded(engine, job) == n
-    assert (job.usage.n_read, job.usage.n_reused) == (n, 0)
+    assert job.usage == Usage(n, 0, 8)
     engine.kv.clear()
     longer = engine.generate([replace(one, stop=Stop(6)) for one in batch])
     assert n_decoded(engine, longer) > n + 8
-    assert longer.usage == job.usage, "what is written does not count"
+    assert (longer.usage.n_read, longer.usage.n_reused) == (n, 0), "what is written is not read"
+    assert 8 < longer.usage.n_generated <= 8 * 6
 
 
 def test_a_signal_reads_only_what_it_has_of_its_own(transformer: Path) -> None:

@@ -104,7 +104,7 @@ def test_the_spelling_of_the_vocabulary_is_taken() -> None:
     assert identified.markers[Marker.FIM_PREFIX] == "<|fim_prefix|>"
 
 
-def test_chat_template_of_an_unknown_family() -> None:
+def test_chat_template() -> None:
     values = metadata("llama", "SmolLM2 135M Instruct") | {CHAT_TEMPLATE_KEY: CHATML}
     identified = identify(values, lambda _: False)
     assert identified.note == "unknown model family: its chat template is used"
@@ -112,7 +112,8 @@ def test_chat_template_of_an_unknown_family() -> None:
         "<|im_start|>user\n",
         "<|im_end|>\n<|im_start|>assistant\n",
     )
-    assert identify(values | {"general.name": "Qwen2.5 Coder"}, QWEN.__contains__).form.chat is None
+    known = identify(values | {"general.name": "Qwen2.5 Coder"}, QWEN.__contains__)
+    assert (known.form.chat, known.note) == (identified.form.chat, ""), "for tasks in words"
 
 
 def test_broken_chat_template_is_told() -> None:

@@ -19,8 +19,7 @@ from pathlib import Path
 
 from egcfg_lsp.model import (
     Continuation,
-    Finished,
-    Line,
+    Event,
     ModelError,
     ModelInfo,
     Priority,
@@ -40,6 +39,7 @@ from egcfg_lsp.model.llama.messages import (
     Score,
     Scored,
     ToWorker,
+    Used,
     WorkRequest,
     decode_from_worker,
     encode,
@@ -93,7 +93,7 @@ class LlamaModel:
 
     async def generate(
         self, continuations: Sequence[Continuation], priority: Priority
-    ) -> AsyncGenerator[Line | Finished]:
+    ) -> AsyncGenerator[Event]:
         def request(id_: int) -> Generate:
             return Generate(id_, priority, tuple(continuations))
 
@@ -104,6 +104,8 @@ class LlamaModel:
                     yield message.line
                 elif isinstance(message, GeneratedEnd):
                     yield message.finished
+                elif isinstance(message, Used):
+                    yield message.usage
 
     async def score(
         self, prompt: Prompt, texts: Sequence[str], priority: Priority

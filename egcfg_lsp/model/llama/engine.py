@@ -157,6 +157,7 @@ class Generation:
     def __init__(self, engine: LlamaEngine, continuations: Sequence[Continuation]) -> None:
         self._engine = engine
         self._usage: dict[Strand, Usage] = {}
+        self._n_generated = 0
         self._tokenize = cache(engine.tokenize)  # continuations of one prompt tokenise it once
         strands: dict[tuple[int, ...], Strand] = {}
         self._alive = [
@@ -168,7 +169,7 @@ class Generation:
 
     @property
     def usage(self) -> Usage:
-        return _total(self._usage.values())
+        return _total(self._usage.values(), self._n_generated)
 
     @property
     def is_done(self) -> bool:
@@ -228,6 +229,7 @@ class Generation:
     def _advance(self, sequence: _Sequence, rows: list[int]) -> list[Line | Finished]:
         """Choose a sequence's next token; its lines that are complete by it, and its end."""
         token, log_probability = self._chosen(sequence, rows)
+        self._n_generated += 1
         vocabulary, text = self._engine.vocabulary, sequence.text
         if vocabulary.is_end(token):
             lines = text.end()
@@ -364,6 +366,6 @@ def drive(job: Job) -> Iterator[Line | Finished]:
         job.pause()
 
 
-def _total(usages: Iterable[Usage]) -> Usage:
-    each = list(usages)
-    return Usage(sum(u.n_read for u in each), sum(u.n_reused for u in each))
+def _total(prompts: Iterable[Usage], n_generated: int) -> Usage:
+    each = list(prompts)
+    return Usage(sum(u.n_read for u in each), sum(u.n_reused for u in each), n_generated)

@@ -67,6 +67,12 @@ class GeneratedEnd:
 
 
 @dataclass(frozen=True)
+class Used:
+    request: int
+    usage: Usage
+
+
+@dataclass(frozen=True)
 class Scored:
     request: int
     log_probabilities: tuple[tuple[float, ...], ...]
@@ -88,7 +94,7 @@ class Ended:
 
 WorkRequest = Generate | Score | Read
 ToWorker = Generate | Score | Read | Cancel
-FromWorker = Loaded | LoadFailed | GeneratedLine | GeneratedEnd | Scored | Working | Ended
+FromWorker = Loaded | LoadFailed | GeneratedLine | GeneratedEnd | Used | Scored | Working | Ended
 
 _converter = make_converter()
 

@@ -31,6 +31,7 @@ from egcfg_lsp.model.llama.messages import (
     LoadFailed,
     Score,
     Scored,
+    Used,
     Working,
     WorkRequest,
     decode_options,
@@ -87,6 +88,8 @@ def _work(scheduler: Scheduler, outgoing: BinaryIO) -> None:
             GeneratedLine(id_, event) if isinstance(event, Line) else GeneratedEnd(id_, event)
             for event in events
         ]
+        if messages:
+            messages.insert(0, Used(id_, usage_of(job)))
         if job is not None and job.is_done and isinstance(job, Scoring):
             messages.append(Scored(id_, tuple(map(tuple, job.log_probabilities))))
         if error or (job is not None and job.is_done):
