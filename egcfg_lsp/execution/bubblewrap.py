@@ -16,8 +16,10 @@ import shutil
 import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from egcfg_lsp.execution import LIMITS, RECORD_BYTES, Job, RunResult, SandboxState, Status
 from egcfg_lsp.execution.interpreter import Interpreter
@@ -90,17 +92,36 @@ def find_bubblewrap() -> Path | None:
 
 def unsafe_mount(job: Job) -> str | None:
     """Why the folders of a run must not be mounted: each would show the run the user's home or more."""
-    home = Path.home()
-    for folder in (job.root, *job.interpreter.prefixes):
-        if folder == Path("/") or (home.is_relative_to(folder) and folder != Path("/usr")):
-            return f"{folder} holds the whole home folder; open a project folder instead"
+    if folder := folder_with_home((job.root, *job.interpreter.prefixes)):
+        return f"{folder} holds the whole home folder; open a project folder instead"
     return None
 
 
-def bubblewrap_arguments(job: Job, candidate: Path) -> list[str]:
-    """Mounts and namespaces of one run; later mounts cover earlier ones."""
+def folder_with_home(folders: Iterable[Path]) -> Path | None:
+    """The first that holds the user's home, which must not be seen inside."""
+    home = Path.home()
+    for folder in folders:
+        if folder == Path("/") or (home.is_relative_to(folder) and folder != Path("/usr")):
+            return folder
+    return None
+
+
+def sandboxed_command(
+    bwrap: Path,
+    interpreter: Interpreter,
+    arguments_of_python: Sequence[str],
+    *,
+    folders: Sequence[Path] = (),
+    files: Sequence[tuple[Path, Path]] = (),
+    working_folder: Path = Path("/tmp"),
+) -> list[str]:
+    """The command that starts Python inside; the runner is seen.
+
+    `folders` are seen read-only at their own places, of `files` the first in the place of the
+    second. Later mounts cover earlier ones.
+    """
     arguments = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
-    arguments += ["--cap-drop", "ALL", "--clearenv", *_environment_arguments(job.interpreter)]
+    arguments += ["--cap-drop", "ALL", "--clearenv", *_environment_arguments(interpreter)]
     arguments += ["--size", str(TMP_BYTES), "--tmpfs", "/tmp", "--dev", "/dev", "--proc", "/proc"]
     arguments += ["--ro-bind", "/usr", "/usr"]
     for folder in map(Path, SYSTEM_FOLDERS):
@@ -110,12 +131,58 @@ def bubblewrap_arguments(job: Job, candidate: Path) -> list[str]:
             arguments += ["--ro-bind", str(folder), str(folder)]
     for file in SYSTEM_FILES:
         arguments += ["--ro-bind-try", file, file]
-    mounted = [prefix for prefix in job.interpreter.prefixes if not prefix.is_relative_to("/usr")]
-    for folder in (*mounted, job.root, RUNNER):
+    mounted = [prefix for prefix in interpreter.prefixes if not prefix.is_relative_to("/usr")]
+    for folder in (*mounted, *folders, RUNNER):
         arguments += ["--ro-bind", str(folder), str(folder)]
-    arguments += ["--ro-bind", str(candidate), str(job.path)]
-    arguments += ["--remount-ro", "/", "--chdir", str(job.root)]
-    return arguments
+    for source, place in files:
+        arguments += ["--ro-bind", str(source), str(place)]
+    arguments += ["--remount-ro", "/", "--chdir", str(working_folder)]
+    return [str(bwrap), *arguments, "--", str(interpreter.path), *arguments_of_python]
+
+
+@asynccontextmanager
+async def started(command: Sequence[str], *descriptors: int) -> AsyncIterator[Process]:
+    """A process that has the descriptors, and is killed when the block is left. Raises OSError."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, pass_fds=descriptors
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def feed_and_drain(process: Process, order: bytes) -> bytes:
+    """Write the order; return the head of what the run wrote to its stderr, reading all of it."""
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(order)
+    process.stdin.close()
+    head = b""
+    while part := await process.stderr.read(4096):
+        head = (head + part)[:4096]
+    return head
+
+
+def pipe() -> tuple[BinaryIO, BinaryIO]:
+    """A reading and a writing end."""
+    read_end, write_end = os.pipe()
+    return os.fdopen(read_end, "rb", buffering=0), os.fdopen(write_end, "wb", buffering=0)
+
+
+async def read_into(record: bytearray, stream: BinaryIO, most: int) -> None:
+    """Add what comes from a pipe, to its end or some bytes more than `most`; then it is closed."""
+    reader = asyncio.StreamReader(limit=RECORD_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), stream
+    )
+    try:
+        while len(record) <= most and (part := await reader.read(RECORD_BYTES)):
+            record += part
+    finally:
+        transport.close()
 
 
 def _environment_arguments(interpreter: Interpreter) -> Iterator[str]:
@@ -154,33 +221,33 @@ async def _probe() -> SandboxState:
 async def _run(job: Job, candidate: Path) -> RunResult:
     bwrap = find_bubblewrap()
     assert bwrap is not None, "run() has probed it"
-    nonce = secrets.token_hex(16)
-    read_end, write_end = os.pipe()
-    command = [str(bwrap), *bubblewrap_arguments(job, candidate)]
-    command += ["--", str(job.interpreter.path), str(RUNNER / "cold.py")]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=DEVNULL, stderr=PIPE, pass_fds=[write_end]
-        )
-    except OSError as error:
-        os.close(read_end)
-        return inconclusive(f"the sandbox could not be started: {error}")
-    finally:
-        os.close(write_end)
-    try:
-        async with asyncio.timeout(job.deadline_seconds):
-            order = json.dumps(_order(job, write_end, nonce)).encode()
-            record, errors = await asyncio.gather(
-                _read_record(read_end), _feed_and_drain(process, order)
-            )
-            code = await process.wait()
-    except TimeoutError:
-        return inconclusive(f"no result within {job.deadline_seconds:g} s")
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    return _result(record, nonce, code, errors)
+    nonce, record = secrets.token_hex(16), bytearray()
+    command = sandboxed_command(
+        bwrap,
+        job.interpreter,
+        [str(RUNNER / "cold.py")],
+        folders=[job.root],
+        files=[(candidate, job.path)],
+        working_folder=job.root,
+    )
+    read_end, write_end = pipe()
+    with read_end, write_end:
+        try:
+            async with (
+                asyncio.timeout(job.deadline_seconds),
+                started(command, write_end.fileno()) as process,
+            ):
+                order = json.dumps(_order(job, write_end.fileno(), nonce)).encode()
+                write_end.close()
+                _, errors = await asyncio.gather(
+                    read_into(record, read_end, RECORD_BYTES), feed_and_drain(process, order)
+                )
+                code = await process.wait()
+        except TimeoutError:
+            return inconclusive(f"no result within {job.deadline_seconds:g} s")
+        except OSError as error:
+            return inconclusive(f"the sandbox could not be started: {error}")
+    return _result(bytes(record), nonce, code, errors)
 
 
 def _order(job: Job, result_fd: int, nonce: str) -> dict[str, object]:
@@ -198,33 +265,6 @@ def _order(job: Job, result_fd: int, nonce: str) -> dict[str, object]:
         "result_fd": result_fd,
         "nonce": nonce,
     }
-
-
-async def _read_record(fd: int) -> bytes:
-    """What the run wrote to its result descriptor, up to the end or `RECORD_BYTES` + 1."""
-    reader = asyncio.StreamReader(limit=RECORD_BYTES)
-    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb")
-    )
-    try:
-        record = b""
-        while len(record) <= RECORD_BYTES and (part := await reader.read(RECORD_BYTES)):
-            record += part
-        return record
-    finally:
-        transport.close()
-
-
-async def _feed_and_drain(process: Process, order: bytes) -> bytes:
-    """Write the job; return the head of what the run wrote to its stderr, reading all of it."""
-    assert process.stdin is not None
-    assert process.stderr is not None
-    process.stdin.write(order)
-    process.stdin.close()
-    head = b""
-    while part := await process.stderr.read(4096):
-        head = (head + part)[:4096]
-    return head
 
 
 def _result(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
