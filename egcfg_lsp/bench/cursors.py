@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from egcfg_lsp.bench.datasets import Problem
+from egcfg_lsp.bench.problems import Problem
 from egcfg_lsp.source.brackets import CLOSER_OF, scan
 
 
@@ -35,7 +35,7 @@ class Cursor:
 def cursors(problem: Problem, seed: int) -> Iterator[Cursor]:
     """One at each position that the line has; a seed's cuts do not depend on other problems."""
     yield Cursor(Position.START, "")
-    line = problem.line.rstrip()
+    line = problem.reference.rstrip()
     indent = len(line) - len(line.lstrip())
     cuts = range(indent + 1, len(line))
     if cuts:

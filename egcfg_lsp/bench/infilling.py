@@ -18,13 +18,12 @@ from pathlib import Path
 from egcfg_lsp import __version__
 from egcfg_lsp.bench import BenchError, BenchModel
 from egcfg_lsp.bench.cursors import Cursor, Position, cursors
-from egcfg_lsp.bench.datasets import Problem
-from egcfg_lsp.bench.judge import Verdict, judge, name_of_test, write_project
+from egcfg_lsp.bench.judge import Judge, name_of_test, write_project
 from egcfg_lsp.bench.models import MeteredModel
+from egcfg_lsp.bench.problems import Judgement, Problem
 from egcfg_lsp.bench.results import Results
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.engine import Tools, ladder
-from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import LanguageModel
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
@@ -127,7 +126,7 @@ class Run:
 
     model: LanguageModel
     about: BenchModel
-    sandbox: Sandbox | None
+    judge: Judge | None
     """None: nothing is judged."""
     results: Results
     seed: int
@@ -158,11 +157,11 @@ async def run_tasks(tasks: Sequence[Task], run: Run, on_task: Callable[[], None]
     """Answer, judge and write what the folder does not have yet. Raises ModelError, BenchError."""
     for problem, own in _by_problem(tasks):
         with tempfile.TemporaryDirectory(prefix="egcfg-bench-") as folder:
-            path = write_project(problem, Path(folder))
-            verdicts: dict[str, Verdict] = {}
+            path = write_project(Path(folder), problem.tests, problem.entry_point)
+            judgements: dict[str, Judgement] = {}
             for task in own:
                 if not run.results.has(task.group, problem.task_id):
-                    result = await _result(task, run, path, verdicts)
+                    result = await _result(task, run, path, judgements)
                     run.results.write(task.group, problem.task_id, result)
                 on_task()
 
@@ -179,11 +178,12 @@ async def answer(request: Request, tools: Tools) -> Answer:
     return Answer(cause=cause)
 
 
-async def _result(task: Task, run: Run, path: Path, verdicts: dict[str, Verdict]) -> Result:
-    """`verdicts`: of the problem's programs so far."""
+async def _result(task: Task, run: Run, path: Path, judgements: dict[str, Judgement]) -> Result:
+    """`judgements`: of the problem's programs so far."""
     problem, cursor, variant = task.problem, task.cursor, task.variant
-    before = problem.prompt + cursor.typed
-    text = f"{before}{cursor.right}\n{problem.suffix}"
+    before = problem.before + cursor.typed
+    text = f"{before}{cursor.right}\n{problem.after}"
+    wanted = problem.reference.removesuffix("\n")
     request = Request(text, len(before), path, path.parent)
     metered = MeteredModel(run.model, heal=variant.heal)
     start, started = datetime.now(UTC), time.monotonic()
@@ -191,13 +191,13 @@ async def _result(task: Task, run: Run, path: Path, verdicts: dict[str, Verdict]
     answered = await answer(request, tools)
     duration = time.monotonic() - started
     code = splice(text, len(before), answered.text, answered.replaces)
-    verdict = Verdict(False, f"nothing shown: {answered.cause}")
-    if run.sandbox is None:
-        verdict = Verdict(None, NOT_JUDGED)
+    judgement = Judgement(False, reason=f"nothing shown: {answered.cause}")
+    if run.judge is None:
+        judgement = Judgement(None, reason=NOT_JUDGED)
     elif answered.text:
-        if code not in verdicts:
-            verdicts[code] = await judge(problem, code, path.parent, run.sandbox)
-        verdict = verdicts[code]
+        if code not in judgements:
+            judgements[code] = await run.judge(code, problem.tests, problem.entry_point)
+        judgement = judgements[code]
     return Result(
         task_id=problem.task_id,
         position=cursor.position,
@@ -207,22 +207,24 @@ async def _result(task: Task, run: Run, path: Path, verdicts: dict[str, Verdict]
         version=__version__,
         typed=cursor.typed,
         right=cursor.right,
-        wanted=problem.line,
+        wanted=wanted,
         shown=answered.text,
         replaces=answered.replaces,
         code=code,
         tests_shown=_shows_tests(metered, problem),
-        exact=code.split("\n")[problem.prompt.count("\n")].rstrip() == problem.line.rstrip(),
-        passed=verdict.passed,
-        general_error=verdict.reason,
-        stats=Stats(start.isoformat(timespec="seconds"), round(duration, 3), metered.n_generated),
+        exact=code.split("\n")[problem.before.count("\n")].rstrip() == wanted.rstrip(),
+        passed=judgement.passed,
+        general_error=judgement.reason,
+        stats=Stats(
+            start.isoformat(timespec="seconds"), round(duration, 3), metered.usage.n_generated
+        ),
     )
 
 
 def _shows_tests(model: MeteredModel, problem: Problem) -> bool:
     """Whether a prompt held the test of `judge.module_of_tests`; a file of tests is in it whole or not."""
     parts = (part for prompt in model.prompts for part in prompt.parts if isinstance(part, str))
-    return any(f"def {name_of_test(problem)}():" in part for part in parts)
+    return any(f"def {name_of_test(problem.entry_point)}():" in part for part in parts)
 
 
 def _by_problem(tasks: Sequence[Task]) -> Iterator[tuple[Problem, list[Task]]]:

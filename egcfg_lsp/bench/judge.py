@@ -1,84 +1,187 @@
-"""The data set's `check(candidate)` on a program, as a pytest run in the sandbox.
+"""Whether a program passes a data set's tests: it runs in one sandbox, the tests in another.
 
-A pass is what the runner saw as one: a program that leaves the process, by `sys.exit` or `os._exit`,
-gives none. Does not cover code that means to forge the run's record.
+The tests call the program over a channel that carries values only, so that nothing the program does
+to Python, to `assert` or to its own process reaches the verdict (`execution/runner/judge.py` and
+`program.py`). Also writes tests as the files of a project, for the ladder to find. Does not cover
+programs that find out what is asked and answer that: visible tests are no secret.
 """
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import io
+import json
 import re
+import socket
+import time
 import tokenize
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from egcfg_lsp.bench import BenchError
-from egcfg_lsp.bench.datasets import Problem
-from egcfg_lsp.execution import Job, Sandbox, Status
+from egcfg_lsp.bench.problems import AssertResult, Judgement, Suite
+from egcfg_lsp.execution import LIMITS
+from egcfg_lsp.execution.bubblewrap import (
+    RUNNER,
+    feed_and_drain,
+    find_bubblewrap,
+    folder_with_home,
+    pipe,
+    read_into,
+    sandboxed_command,
+    started,
+)
 from egcfg_lsp.execution.interpreter import find_interpreter
+from egcfg_lsp.execution.runner.judge import ENDED
 from egcfg_lsp.source.lines import split_lines
-from egcfg_lsp.source.oracle import OracleKind, OracleTest
+
+Judge = Callable[[str, Suite, str], Awaitable[Judgement]]
+"""Program, tests and entry point; `judge` is one."""
 
 DEADLINE_SECONDS = 10.0
+MAX_RESULTS = 100
+"""Asserts that are kept; the others are only counted."""
+RECORD_BYTES = 64 << 20
+"""Of the judge's process: most of it two bytes an assert."""
+EXIT_SECONDS = 1.0
+"""A program that closed its channel has this long to end before it is killed."""
 MODULE, TEST_MODULE = "solution.py", "test_solution.py"
-_CHECK = re.compile(r"^def check\(candidate\):", re.MULTILINE)
+_CHECK = re.compile(r"^def check\((\w+)\):", re.MULTILINE)
+PROGRAM_FOLDER = "/tmp"
+"""Where a program may write; its own."""
 
 
-@dataclass(frozen=True)
-class Verdict:
-    passed: bool | None
-    """None: nothing can be said."""
-    reason: str = ""
-    """Why it did not pass, one line."""
+async def judge(
+    code: str, tests: Suite, entry_point: str, *, deadline_seconds: float = DEADLINE_SECONDS
+) -> Judgement:
+    """The verdict of the tests on a whole program.
+
+    Raises BenchError for tests that do not compile, or define the entry point themselves.
+    """
+    begun, record, ending = time.monotonic(), bytearray(), None
+    try:
+        async with asyncio.timeout(deadline_seconds):
+            limits = {**LIMITS, "RLIMIT_CPU": int(deadline_seconds) + 1}
+            ending = await _run(code, tests, entry_point, limits, record)
+        trouble = ""
+    except TimeoutError:
+        trouble = f"no result within {deadline_seconds:g} s"
+    except (OSError, _NoSandboxError) as error:
+        return Judgement(None, reason=f"the sandbox could not be started: {error}")
+    judgement = _judgement(_Record.read(bytes(record)), ending, trouble)
+    return replace(judgement, seconds=round(time.monotonic() - begun, 3))
 
 
-def write_project(problem: Problem, folder: Path) -> Path:
-    """A project with the problem's tests and an empty module, whose path is returned."""
+def write_project(folder: Path, tests: Suite | None, entry_point: str) -> Path:
+    """A project with tests, if any, and an empty module, whose path is returned."""
     (folder / "pyproject.toml").touch()
-    (folder / TEST_MODULE).write_text(module_of_tests(problem), encoding="utf-8")
+    if tests is not None:
+        source = module_of_tests(tests, entry_point)
+        (folder / TEST_MODULE).write_text(source, encoding="utf-8")
     (folder / MODULE).touch()
     return folder / MODULE
 
 
-def module_of_tests(problem: Problem) -> str:
-    """The problem's tests as somebody would have written them: one test, which names the function.
+def module_of_tests(tests: Suite, entry_point: str) -> str:
+    """The tests as somebody would have written them, for pytest.
 
-    Raises BenchError if there is no `check(candidate)`.
+    One test of a `check(candidate)`, which names the function; else one of each statement that
+    asserts something. Raises BenchError for tests that do not parse, or assert nothing.
     """
-    if len(_CHECK.findall(problem.test)) != 1:
-        raise BenchError(f"{problem.task_id}: its tests are not one check(candidate)")
-    test = _CHECK.sub(f"def {name_of_test(problem)}():", problem.test)
     try:
-        named = _renamed(test.strip() + "\n", "candidate", problem.entry_point)
-    except (tokenize.TokenError, SyntaxError) as error:
-        raise BenchError(f"{problem.task_id}: its tests do not parse: {error}") from error
-    return f"from solution import *\n\n\n{named}"
+        above, functions = [_needed_setup(tests, entry_point)], []
+        if len(_CHECK.findall(tests.source)) == 1:
+            functions.append(_function_of_check(tests, entry_point))
+        else:
+            definitions, functions = _functions_of_statements(tests, entry_point)
+            above += definitions
+    except (tokenize.TokenError, SyntaxError, ValueError) as error:
+        raise BenchError(
+            f"{tests.name}: the tests of {entry_point} do not parse: {error}"
+        ) from error
+    if not any("assert" in function for function in functions):
+        raise BenchError(f"{tests.name}: the tests of {entry_point} assert nothing")
+    parts = ("from solution import *", "\n".join(above).strip(), *functions)
+    return "\n\n\n".join(part for part in parts if part) + "\n"
 
 
-def name_of_test(problem: Problem) -> str:
-    """The name of the one test."""
-    return f"test_{problem.entry_point}"
+def name_of_test(entry_point: str) -> str:
+    """The name of the test that a `check(candidate)` becomes; others have a number behind it."""
+    return f"test_{entry_point}"
 
 
-async def judge(problem: Problem, code: str, project: Path, sandbox: Sandbox) -> Verdict:
-    """The verdict of the problem's tests on a whole program, in a folder of `write_project`."""
-    test = OracleTest(project / TEST_MODULE, name_of_test(problem), OracleKind.FUNCTION, "", "")
-    job = Job(
-        root=project,
-        interpreter=find_interpreter(project, None, {}),
-        path=project / MODULE,
-        text=code,
-        tests=(test,),
-        first_line=1,
-        last_line=0,
-        deadline_seconds=DEADLINE_SECONDS,
+def _function_of_check(tests: Suite, entry_point: str) -> str:
+    source = _CHECK.sub(f"def {name_of_test(entry_point)}():", tests.source).strip() + "\n"
+    parameter = _CHECK.findall(tests.source)[0]
+    return _renamed(source, parameter, entry_point).rstrip()
+
+
+def _functions_of_statements(tests: Suite, entry_point: str) -> tuple[list[str], list[str]]:
+    """What stands above the tests, and the tests."""
+    above: list[str] = []
+    functions: list[str] = []
+    for statement in ast.parse(tests.source).body:
+        is_definition = isinstance(statement, ast.FunctionDef | ast.ClassDef)
+        if is_definition or not any(isinstance(node, ast.Assert) for node in ast.walk(statement)):
+            above.append(ast.unparse(statement))
+            continue
+        lines = "".join(f"    {line}\n" for line in _text(statement, tests.source).split("\n"))
+        head = f"def {name_of_test(entry_point)}_{len(functions) + 1}():\n"
+        functions.append((head + lines).rstrip())
+    return above, functions
+
+
+def _needed_setup(tests: Suite, entry_point: str) -> str:
+    """The statements of the set-up that the tests depend on.
+
+    Set-up code may be the reference program: its entry point must neither take the place of the
+    one under test, nor be shown to a model.
+    """
+    statements = [
+        statement
+        for statement in ast.parse(tests.setup).body
+        if entry_point not in _names(statement, ast.Store)
+    ]
+    needed = _names(ast.parse(tests.source), ast.Load) - {entry_point}
+    kept: list[ast.stmt] = []
+    while more := [s for s in statements if s not in kept and _concerns(s, needed)]:
+        kept += more
+        needed |= {name for s in more for name in _names(s, ast.Load)}
+    return "\n".join(ast.unparse(statement) for statement in statements if statement in kept)
+
+
+def _concerns(statement: ast.stmt, names: set[str]) -> bool:
+    """Whether it binds one of the names, or does something with it (`root.left = Node(2)`)."""
+    is_definition = isinstance(
+        statement, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom
     )
-    result = await sandbox.run(job)
-    if result.status is Status.PASSED:
-        return Verdict(True)
-    if result.status is Status.FAILED:
-        return Verdict(False, result.failure)
-    return Verdict(None if result.compiles else False, result.reason)
+    own = _names(statement, ast.Store)
+    if not is_definition and not own:
+        own = _names(statement, ast.Load)
+    return bool(own & names)
+
+
+def _names(tree: ast.AST, context: type[ast.expr_context]) -> set[str]:
+    """Names that are bound (`Store`) or read (`Load`)."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, context):
+            found.add(node.id)
+        elif context is ast.Store and isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif context is ast.Store and isinstance(node, ast.alias):
+            found.add((node.asname or node.name).partition(".")[0])
+    return found
+
+
+def _text(statement: ast.stmt, source: str) -> str:
+    """As it is written if that is one line, which may be indented whatever is in it."""
+    text = ast.get_source_segment(source, statement)
+    return text if text and "\n" not in text else ast.unparse(statement)
 
 
 def _renamed(source: str, old: str, new: str) -> str:
@@ -91,3 +194,149 @@ def _renamed(source: str, old: str, new: str) -> str:
             line = lines[row - 1]
             lines[row - 1] = line[:column] + new + line[column + len(old) :]
     return "".join(lines)
+
+
+class _NoSandboxError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class _Ending:
+    """How the two processes ended."""
+
+    status: int
+    """Exit status of the judge's."""
+    errors: bytes
+    """Of its stderr, the head."""
+    program_status: int | None
+    """None: it had to be killed."""
+    program_errors: bytes
+    """What came before its text was executed."""
+
+
+async def _run(
+    code: str, tests: Suite, entry_point: str, limits: dict[str, int], record: bytearray
+) -> _Ending:
+    """Both processes, from their start to their end; the judge's record grows as it is written."""
+    bwrap = find_bubblewrap()
+    if bwrap is None:
+        raise _NoSandboxError("bubblewrap is not installed")
+    interpreter = find_interpreter(RUNNER, None, {})
+    if folder := folder_with_home(interpreter.prefixes):
+        raise _NoSandboxError(f"{folder}, which Python needs, holds the whole home folder")
+    judge_command, program_command = (
+        sandboxed_command(bwrap, interpreter, ["-m", module], working_folder=RUNNER.parent)
+        for module in ("runner.judge", "runner.program")
+    )
+    judge_socket, program_socket = socket.socketpair()
+    read_end, write_end = pipe()
+    with judge_socket, program_socket, read_end, write_end:
+        order = {
+            "channel_fd": judge_socket.fileno(),
+            "result_fd": write_end.fileno(),
+            "limits": limits,
+            "setup": tests.setup,
+            "source": tests.source,
+            "entry_point": entry_point,
+            "max_results": MAX_RESULTS,
+        }
+        program_order = {
+            "channel_fd": program_socket.fileno(),
+            "limits": limits,
+            "code": code,
+            "folder": PROGRAM_FOLDER,
+        }
+        async with (
+            started(judge_command, judge_socket.fileno(), write_end.fileno()) as judging,
+            started(program_command, program_socket.fileno()) as program,
+            asyncio.TaskGroup() as group,
+        ):
+            for end in (judge_socket, program_socket, write_end):
+                end.close()
+            draining = group.create_task(feed_and_drain(program, _json(program_order)))
+            _, errors = await asyncio.gather(
+                read_into(record, read_end, RECORD_BYTES),
+                feed_and_drain(judging, _json(order)),
+            )
+            status = await judging.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EXIT_SECONDS):
+                    await program.wait()
+            program_status = program.returncode
+            if program_status is None:
+                program.kill()
+    return _Ending(status, errors, program_status, draining.result())
+
+
+def _json(order: dict[str, Any]) -> bytes:
+    return json.dumps(order).encode()
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What the judge's process wrote."""
+
+    results: tuple[AssertResult, ...]
+    n_passed: int
+    n_tests: int
+    has_started: bool
+    """Whether the program's process came up."""
+    last: dict[str, Any] | None
+    """None: it did not come to its end."""
+
+    @staticmethod
+    def read(record: bytes) -> _Record:
+        """Of whole lines; what a killed process has left half is not there."""
+        lines = record.split(b"\n")[:-1]
+        told = [json.loads(line) for line in lines if line not in (b"+", b"-")]
+        results = tuple(AssertResult(**one) for one in told if "result" in one)
+        n_passed = sum(one.result for one in results) + lines.count(b"+")
+        n_tests = len(results) + lines.count(b"+") + lines.count(b"-")
+        has_started = {"started": True} in told
+        last = next((one["end"] for one in told if "end" in one), None)
+        return _Record(results, n_passed, n_tests, has_started, last)
+
+
+def _judgement(record: _Record, ending: _Ending | None, trouble: str) -> Judgement:
+    """`trouble`: why there is no ending."""
+    if ending is None:
+        reason = trouble if record.has_started else f"the sandbox gave {trouble}"
+        return _told(record, False if record.has_started else None, reason)
+    last = record.last
+    if last is None or ending.status != 0:
+        reason = f"the judge ended without a verdict (exit status {ending.status})"
+        return _told(record, None, f"{reason} {_last_line(ending.errors)}".strip())
+    if "broken_tests" in last:
+        raise BenchError(f"the tests cannot be executed: {last['broken_tests']}")
+    if "no_program" in last:
+        why = _last_line(ending.program_errors)
+        return _told(record, None, f"the program's sandbox did not start: {why}")
+    has_passed = 0 < record.n_tests == record.n_passed
+    if has_passed and not last["ended"] and not last["unable"]:
+        return _told(record, True, "")
+    if last["blocked"]:
+        return _told(record, None, f"the sandbox blocked it ({last['blocked']})")
+    if last["unable"]:
+        return _told(record, None, last["unable"])
+    reason = last["first_error"] or last["ended"] or "no assert was executed"
+    return _with_exit_status(_told(record, False, reason), ending.program_status)
+
+
+def _told(record: _Record, passed: bool | None, reason: str) -> Judgement:
+    return Judgement(passed, record.results, record.n_passed, record.n_tests, reason)
+
+
+def _with_exit_status(judgement: Judgement, status: int | None) -> Judgement:
+    """The judge's process saw a closed channel only."""
+    full = f"{ENDED} (exit status {status})" if status is not None else "the program fell silent"
+    return replace(
+        judgement,
+        results=tuple(
+            replace(one, error=full) if one.error == ENDED else one for one in judgement.results
+        ),
+        reason=full if judgement.reason == ENDED else judgement.reason,
+    )
+
+
+def _last_line(errors: bytes) -> str:
+    return errors.decode(errors="replace").strip().rpartition("\n")[2]

@@ -1,4 +1,4 @@
-"""Which model answers, and what it was asked: a `LanguageModel` around another that counts."""
+"""Which model answers, and what it cost: a model and a sandbox around others, that count."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from egcfg_lsp.bench import BenchModel
+from egcfg_lsp.execution import Job, RunResult, Sandbox, SandboxState
 from egcfg_lsp.model import (
     Continuation,
-    Finished,
+    Event,
     LanguageModel,
-    Line,
     ModelInfo,
     Priority,
     Usage,
@@ -33,22 +33,25 @@ class MeteredModel:
         self.prompts: list[Prompt] = []
         """Of the continuations, in the order they were asked for."""
         self.n_calls = 0
-        self.n_generated = 0
-        """Tokens of the lines that were received."""
+        self.usage = Usage()
+        """Of all calls, except that what the first one found in the KV cache counts as read: it
+        was left there by something else."""
 
     async def info(self) -> ModelInfo:
         return await self._model.info()
 
     async def generate(
         self, continuations: Sequence[Continuation], priority: Priority
-    ) -> AsyncGenerator[Line | Finished]:
+    ) -> AsyncGenerator[Event]:
+        is_first = self.n_calls == 0
         self.n_calls += 1
         self.prompts += [continuation.prompt for continuation in continuations]
         asked = [self._changed(continuation) for continuation in continuations]
+        before = self.usage
         async with aclosing(self._model.generate(asked, priority)) as events:
             async for event in events:
-                if isinstance(event, Line):
-                    self.n_generated += len(event.log_probabilities)
+                if isinstance(event, Usage):
+                    self.usage = _sum(before, _all_read(event) if is_first else event)
                 yield event
 
     async def score(
@@ -67,6 +70,21 @@ class MeteredModel:
         return replace(continuation, stop=stop, heal=continuation.heal and self._heal)
 
 
+class MeteredSandbox:
+    """Passes every job on to `sandbox`, and counts."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._sandbox = sandbox
+        self.n_runs = 0
+
+    async def state(self) -> SandboxState:
+        return await self._sandbox.state()
+
+    async def run(self, job: Job) -> RunResult:
+        self.n_runs += 1
+        return await self._sandbox.run(job)
+
+
 def bench_model(model: str) -> BenchModel:
     """Name and hash of a catalogue name or a `.gguf` file; raises ModelNotFoundError."""
     path = model_file(model)
@@ -74,3 +92,15 @@ def bench_model(model: str) -> BenchModel:
         return BenchModel(model, catalogue()[model].sha256)
     with path.open("rb") as stream:
         return BenchModel(path.name, hashlib.file_digest(stream, "sha256").hexdigest())
+
+
+def _all_read(usage: Usage) -> Usage:
+    return replace(usage, n_read=usage.n_read + usage.n_reused, n_reused=0)
+
+
+def _sum(first: Usage, second: Usage) -> Usage:
+    return Usage(
+        first.n_read + second.n_read,
+        first.n_reused + second.n_reused,
+        first.n_generated + second.n_generated,
+    )

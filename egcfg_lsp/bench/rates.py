@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import comb, sqrt
@@ -46,9 +47,13 @@ class Pairs:
 
     @property
     def verdict(self) -> Verdict:
+        return self.verdict_at(self.p)
+
+    def verdict_at(self, p: float) -> Verdict:
+        """With a p of the caller's, as one that is adjusted for several comparisons."""
         if self.n_wins + self.n_losses < MIN_DIFFERENT:
             return Verdict.TOO_FEW
-        if self.p >= SIGNIFICANCE:
+        if p >= SIGNIFICANCE:
             return Verdict.TOO_SMALL
         return Verdict.BETTER if self.n_wins > self.n_losses else Verdict.WORSE
 
@@ -74,3 +79,37 @@ def sign_test(n_wins: int, n_losses: int) -> float:
     n = n_wins + n_losses
     tail = sum(comb(n, k) for k in range(min(n_wins, n_losses) + 1))
     return min(1.0, 2 * tail / (1 << n))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Each p adjusted for their number, in the order given: with those below `SIGNIFICANCE` called
+    differences, the chance of calling any that is none stays below it.
+
+    Holm, A simple sequentially rejective multiple test procedure, 1979.
+    """
+    adjusted = [0.0] * len(ps)
+    highest = 0.0
+    for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        highest = max(highest, min(1.0, (len(ps) - rank) * ps[i]))
+        adjusted[i] = highest
+    return adjusted
+
+
+def smallest_significant(n_different: int, significance: float = SIGNIFICANCE) -> int | None:
+    """The smallest |wins − losses| that the sign test tells from chance, of pairs that differ.
+
+    None where not even all wins would do.
+    """
+    n_losses, tail, coins = 0, 1, 1 << n_different
+    while 2 * n_losses < n_different and 2 * tail / coins < significance:
+        n_losses += 1
+        tail += comb(n_different, n_losses)
+    return n_different - 2 * (n_losses - 1) if n_losses else None
+
+
+def min_different(significance: float = SIGNIFICANCE) -> int:
+    """The fewest pairs that must differ before anything can be told; all of them one way."""
+    n = 1
+    while sign_test(n, 0) >= significance:
+        n += 1
+    return n

@@ -1,4 +1,7 @@
-"""The tables of a folder of results, from its files alone: as data (`--json`) and for people."""
+"""The report on a folder of results, from its files alone: as data (`--json`) and for people.
+
+Here are the tables of cursors and of typing; those of arms are in `report_arms`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +11,23 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Group
 
-from egcfg_lsp.bench import BenchError, infilling, sessions
+from egcfg_lsp.bench import BenchError, infilling, report_arms, sessions
 from egcfg_lsp.bench.cursors import Position
 from egcfg_lsp.bench.infilling import CONTROL, VARIANTS
-from egcfg_lsp.bench.rates import Pairs, Rate, Verdict
+from egcfg_lsp.bench.rates import Pairs, Rate
 from egcfg_lsp.bench.results import Results, read_configuration
-
-
-@dataclass(frozen=True)
-class Report:
-    data: dict[str, Any]
-    """JSON: `configuration`, and `rows` with the figures of the table."""
-    table: RenderableType
+from egcfg_lsp.bench.tables import (
+    MARKS_EXPLAINED,
+    Report,
+    against,
+    new_table,
+    pairs_data,
+    percent,
+    rate_data,
+    title_of,
+)
 
 
 @dataclass(frozen=True)
@@ -44,12 +48,21 @@ class Row:
     median_seconds: float
 
 
-def report(folder: Path) -> Report:
-    """Raises BenchError."""
+def report(
+    folder: Path, control: str | None = None, *, n_failures: int = report_arms.N_FAILURES
+) -> Report:
+    """`control`: which arm the others are compared with, see `compare`; `n_failures`: of arms, how
+    many the table lists. Raises BenchError.
+    """
     configuration = read_configuration(folder)
-    make = _REPORTS.get(configuration["dataset"])
+    kind = configuration.get("kind", configuration["dataset"])
+    if kind == report_arms.KIND:
+        return report_arms.arms_report(folder, control, n_failures)
+    make = _REPORTS.get(kind)
     if make is None:
-        raise BenchError(f"{folder}: no report on {configuration['dataset']}")
+        raise BenchError(f"{folder}: no report on {kind}")
+    if control is not None:
+        raise BenchError(f"{folder}: a control can be chosen for arms only, not for {kind}")
     return make(configuration, Results(folder))
 
 
@@ -101,7 +114,7 @@ def _pairs(
 def _infilling_report(configuration: dict[str, Any], results: Results) -> Report:
     rows = rows_of(list(results.read_all(infilling.Result)))
     heads = ("cursor, variant", "n", "exact %", "vs", "passed %", "vs", "?", "T")
-    table = _table(*heads, title=_title(configuration))
+    table = new_table(*heads, title=title_of(configuration))
     for position in dict.fromkeys(row.position for row in rows):
         table.add_row(f"[bold]{position}[/]")
         for row in rows:
@@ -115,10 +128,10 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (
         row.variant,
         str(row.exact.n),
-        _percent(row.exact),
-        _compared(row.exact_pairs),
-        _percent(row.passed),
-        _compared(row.passed_pairs),
+        percent(row.exact),
+        against(row.exact_pairs),
+        percent(row.passed),
+        against(row.passed_pairs),
         str(row.n_inconclusive) if row.passed else "",
         str(row.n_showing_tests),
     )
@@ -126,11 +139,10 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 _NOTES = f"""[dim]Rates with Wilson 95 % intervals.
 vs: wins–losses against {CONTROL} on the same questions, p of the exact sign test;
-  + better, − worse, ~ n too small to tell, · too few differ to tell
+  {MARKS_EXPLAINED}
 passed: the completed program by {infilling.TESTS_JUDGING}
 ?: no verdict, counted as not passed
 T: questions whose prompt showed the tests that judge[/]"""
-_MARKS = {Verdict.BETTER: "+", Verdict.WORSE: "−", Verdict.TOO_SMALL: "~", Verdict.TOO_FEW: "·"}
 
 
 def _typing_report(configuration: dict[str, Any], results: Results) -> Report:
@@ -142,10 +154,10 @@ def _typing_report(configuration: dict[str, Any], results: Results) -> Report:
     columns = [sessions.counts(name, group) for name, group in packages.items()]
     if len(columns) > 1:
         columns.append(sessions.counts("all", every))
-    table = _table("", *(column.name for column in columns), title=_title(configuration))
+    table = new_table("", *(column.name for column in columns), title=title_of(configuration))
     for label, show in _TYPING_LINES.items():
         table.add_row(label, *map(show, columns))
-    quiet = _table("quiet because", *(column.name for column in columns))
+    quiet = new_table("quiet because", *(column.name for column in columns))
     causes = dict.fromkeys(cause for column in reversed(columns) for cause in column.causes)
     for cause in causes:
         quiet.add_row(cause, *(str(column.causes.get(cause, 0)) for column in columns))
@@ -164,20 +176,21 @@ _TYPING_LINES: dict[str, Callable[[sessions.Counts], str]] = {
     "calls a key, median, mean": lambda counts: f"{counts.median_calls:g}, {counts.mean_calls:.2f}",
 }
 _REPORTS: dict[str, Callable[[dict[str, Any], Results], Report]] = {
+    "cursors": _infilling_report,
     "infilling": _infilling_report,
     "typing": _typing_report,
 }
-"""By the name of the data set."""
+"""By the kind of the benchmark."""
 
 
 def _row_data(row: Row) -> dict[str, Any]:
     return {
         "position": row.position,
         "variant": row.variant,
-        "exact": _rate_data(row.exact),
-        "exact_against_control": _pairs_data(row.exact_pairs),
-        "passed": _rate_data(row.passed),
-        "passed_against_control": _pairs_data(row.passed_pairs),
+        "exact": rate_data(row.exact),
+        "exact_against_control": pairs_data(row.exact_pairs),
+        "passed": rate_data(row.passed),
+        "passed_against_control": pairs_data(row.passed_pairs),
         "inconclusive": row.n_inconclusive,
         "showing_judging_tests": row.n_showing_tests,
         "median_seconds": row.median_seconds,
@@ -195,55 +208,9 @@ def _counts_data(counts: sessions.Counts) -> dict[str, Any]:
     }
 
 
-def _rate_data(rate: Rate | None) -> dict[str, Any] | None:
-    if rate is None:
-        return None
-    return {"hits": rate.n_hits, "n": rate.n, "rate": rate.value, "interval": rate.interval}
-
-
-def _pairs_data(pairs: Pairs | None) -> dict[str, Any] | None:
-    if pairs is None:
-        return None
-    return {
-        "wins": pairs.n_wins,
-        "losses": pairs.n_losses,
-        "p": pairs.p,
-        "verdict": pairs.verdict,
-    }
-
-
 def _data(configuration: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {"configuration": configuration, "control": CONTROL, "rows": rows}
 
 
-def _title(configuration: Mapping[str, Any]) -> str:
-    model, version = configuration["model"]["name"], configuration["version"]
-    return f"{configuration['dataset']} · {model} · seed {configuration['seed']} · {version}"
-
-
-def _table(first: str, *others: str, title: str = "") -> Table:
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
-def _percent(rate: Rate | None) -> str:
-    if rate is None or rate.value is None:
-        return ""
-    low, high = rate.interval
-    return f"{100 * rate.value:.0f} [dim]{100 * low:.0f}–{100 * high:.0f}[/]"
-
-
 def _share(rate: Rate) -> str:
     return "–" if rate.value is None else f"{100 * rate.value:.1f} %"
-
-
-def _compared(pairs: Pairs | None) -> str:
-    if pairs is None:
-        return ""
-    digits = 3 if pairs.p < 0.1 else 2
-    p = "<.001" if pairs.p < 0.001 else f"{pairs.p:.{digits}f}".removeprefix("0")
-    p = "1" if pairs.p > 0.995 else p
-    return f"{pairs.n_wins}–{pairs.n_losses} [dim]{p}[/] {_MARKS[pairs.verdict]}"

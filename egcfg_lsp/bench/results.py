@@ -1,7 +1,7 @@
 """A folder of results: its configuration in `configuration.json`, and one JSON a task.
 
-A task's file appears whole or not at all, so that a killed run goes on where it was; a folder is of
-one configuration. Does not cover several processes on one folder.
+A task's file appears whole or not at all, and the first one stays: a killed run goes on where it
+was. A folder is of one configuration. Who works on which task is the matter of `leases`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from cattrs.preconf.json import make_converter
 from egcfg_lsp.bench import BenchError
 
 CONFIGURATION = "configuration.json"
+_TEMPORARY = ".tmp-"
 T = TypeVar("T")
 _converter = make_converter()
 
@@ -28,14 +29,18 @@ _converter = make_converter()
 class Results:
     folder: Path
 
-    def has(self, group: str, task_id: str) -> bool:
-        return self._path(group, task_id).exists()
+    def has(self, group: str, task_id: str, gamma: float | None = None) -> bool:
+        return self._path(group, task_id, gamma).exists()
 
-    def write(self, group: str, task_id: str, result: object) -> None:
-        """`group`: a relative folder; `task_id`: any text."""
-        path = self._path(group, task_id)
+    def write(self, group: str, task_id: str, result: object, gamma: float | None = None) -> bool:
+        """False: there was a result already, which stays.
+
+        `group`: a relative folder; `task_id`: any text; `gamma`: a guidance scale, for files that
+        name it.
+        """
+        path = self._path(group, task_id, gamma)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_whole(path, _converter.unstructure(result))
+        return write_once(path, _converter.unstructure(result))
 
     def read_all(self, kind: type[T]) -> Iterator[T]:
         """Every task's result, ordered by file name; raises BenchError on a file that is none."""
@@ -45,8 +50,9 @@ class Results:
             except Exception as error:
                 raise BenchError(f"{path} is not a result of this version: {error!r}") from error
 
-    def _path(self, group: str, task_id: str) -> Path:
-        return self.folder / group / f"task_id={quote(task_id, safe='')}.json"
+    def _path(self, group: str, task_id: str, gamma: float | None) -> Path:
+        scale = "" if gamma is None else f"_gamma={gamma:g}"
+        return self.folder / group / f"task_id={quote(task_id, safe='')}{scale}.json"
 
 
 def open_results(folder: Path, configuration: Mapping[str, Any]) -> Results:
@@ -57,9 +63,9 @@ def open_results(folder: Path, configuration: Mapping[str, Any]) -> Results:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / CONFIGURATION).exists():
-            if any(folder.iterdir()):
+            if any(not path.name.startswith(_TEMPORARY) for path in folder.iterdir()):
                 raise BenchError(f"{folder} is not empty and holds no benchmark results")
-            _write_whole(folder / CONFIGURATION, configuration)
+            write_once(folder / CONFIGURATION, configuration)
     except OSError as error:
         raise BenchError(f"cannot write to {folder}: {error.strerror}") from error
     if differences := _differences(read_configuration(folder), configuration):
@@ -92,13 +98,21 @@ def _differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
     ]
 
 
-def _write_whole(path: Path, value: object) -> None:
-    """Write a temporary file beside `path`, then rename it into place."""
-    handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
+def write_once(path: Path, value: object) -> bool:
+    """Write JSON to a file that is not there yet, whole or not at all; False: it was there."""
+    handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(value, stream, indent=1, ensure_ascii=False)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+            json.dump(value, stream, indent=1)
+        try:
+            path.hardlink_to(temporary)
+        except FileExistsError:
+            return False
+        except OSError:  # a file system without links
+            if path.exists():
+                return False
+            temporary.replace(path)
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""`egcfg-lsp bench`: `run infilling`, `run typing` and `report`."""
+"""`egcfg-lsp bench`: `run` and the arms, `cursors`, `typing`; `report` and `watch`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from egcfg_lsp import __version__
 from egcfg_lsp.bench import BenchError, BenchModel, infilling, sessions
-from egcfg_lsp.bench.datasets import read_infilling, sample
+from egcfg_lsp.bench.arms import ARMS, Effort, arms_named
+from egcfg_lsp.bench.datasets import DATASETS, read_dataset, sample, select, single_lines
+from egcfg_lsp.bench.harness import LEASES, Plan, Workshop, announce, check, run_plan
+from egcfg_lsp.bench.html import html_page
+from egcfg_lsp.bench.hub import local_file
+from egcfg_lsp.bench.judge import DEADLINE_SECONDS
+from egcfg_lsp.bench.judge import judge as judge_program
+from egcfg_lsp.bench.leases import Leases
 from egcfg_lsp.bench.models import bench_model
 from egcfg_lsp.bench.packages import installed, sample_functions
+from egcfg_lsp.bench.plus import read_judge
+from egcfg_lsp.bench.problems import Visible
 from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import open_results
+from egcfg_lsp.bench.watch import watch as watch_folder
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import ModelError
@@ -27,27 +38,130 @@ from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.settings import DEFAULT_MODEL
 
-app = typer.Typer(help="Measure what suggestions are worth.", no_args_is_help=True)
-run_app = typer.Typer(
-    help="Run a benchmark; a run that was stopped goes on where it was.", no_args_is_help=True
+SPEED_SECONDS = 600.0
+"""The time left is estimated from what was done in this time: tasks take seconds to minutes."""
+
+PLUS_DEADLINE_SECONDS = 60.0
+"""HumanEval+ and MBPP+ hold hundreds of large inputs for a problem."""
+
+app = typer.Typer(
+    help="Measure what suggestions are worth; a run that was stopped goes on where it was.",
+    no_args_is_help=True,
 )
-app.add_typer(run_app, name="run")
 
 Model = Annotated[str, typer.Option(help="Catalogue name or .gguf file.")]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="The folder of the results.")]
 Seed = Annotated[int, typer.Option(help="Of every random choice.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="So many problems, chosen by the seed.")]
+DEFAULT_EFFORT = Effort()
 
 
-@run_app.command("infilling")
-def run_infilling(
+@app.command("run")
+def run(
+    dataset: Annotated[str, typer.Argument(help=f"What the file holds: {', '.join(DATASETS)}.")],
     data: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="HumanEval-SingleLineInfilling.jsonl, also gzipped."),
+        str,
+        typer.Option(
+            metavar="FILE", help="Its official file, or its name on the Hugging Face hub."
+        ),
     ],
     out: Out,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Problems, spread over the functions.")
+    judge: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Other tests that judge: HumanEval+ or MBPP+, likewise."),
     ] = None,
+    visible: Annotated[
+        Visible | None,
+        typer.Option(help="Tests that guide; if not given: first for MBPP, else docstring."),
+    ] = None,
+    arms: Annotated[
+        str, typer.Option(help=f"With commas, of: {', '.join(ARMS)}.")
+    ] = "greedy,sample,best-of-n",
+    ids: Annotated[
+        str | None, typer.Option(help="Problems, with commas: HumanEval/3, or 3, or 11-20.")
+    ] = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    model: Model = DEFAULT_MODEL,
+    temperature: Annotated[
+        float, typer.Option(min=0.01, max=5, help="Of what is sampled.")
+    ] = DEFAULT_EFFORT.temperature,
+    samples: Annotated[
+        int, typer.Option(min=1, help="The n of best-of-n.")
+    ] = DEFAULT_EFFORT.n_samples,
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Of one continuation.")
+    ] = DEFAULT_EFFORT.max_tokens,
+    deadline: Annotated[
+        float | None,
+        typer.Option(min=1, help="Seconds of the judge for a program: 10, with --judge 60."),
+    ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cost of a problem, in generated tokens, that ends a search."),
+    ] = None,
+) -> None:
+    """Problems, solved by several arms side by side, judged by tests in a sandbox."""
+    with _clear_errors():
+        read = read_dataset(dataset, local_file(data))
+        visible = visible or (Visible.FIRST if dataset == "mbpp" else Visible.DOCSTRING)
+        problems = select(read.problems, ids, limit, seed)
+        judges = read_judge(local_file(judge), read) if judge is not None else None
+        if judges is not None:
+            judged = [problem for problem in problems if problem.task_id in judges.tests]
+            if n_left_out := len(problems) - len(judged):
+                typer.echo(
+                    f"{n_left_out} problems are left out: {judge} has no tests for them", err=True
+                )
+            problems = judged
+        about = bench_model(model)
+        plan = Plan(
+            dataset=dataset,
+            problems=tuple(problems),
+            judges=judges.tests if judges is not None else {},
+            visible=visible,
+            arms=tuple(arms_named(_names(arms))),
+            effort=Effort(
+                max_tokens=max_tokens, n_samples=samples, temperature=temperature, budget=budget
+            ),
+            seed=seed,
+            model=about,
+        )
+        check(plan)
+        sandbox = _working_sandbox("or look at it with `egcfg-lsp doctor`")
+        seconds = deadline or (DEADLINE_SECONDS if judges is None else PLUS_DEADLINE_SECONDS)
+        configuration = {
+            **_configuration(dataset, about, seed),
+            "kind": "arms",
+            "dataset_name": problems[0].dataset,
+            "data_sha256": read.sha256,
+            "visible": visible.value,
+            "judge": plan.judging(problems[0]).name,
+            "judge_sha256": judges.sha256 if judges is not None else None,
+            "deadline_seconds": seconds,
+        }
+        results = open_results(out, configuration)
+        announce(plan, out)
+
+        async def work(llama: LlamaModel, on_task: Callable[[], None]) -> None:
+            judging = partial(judge_program, deadline_seconds=seconds)
+            workshop = Workshop(llama, sandbox, judging, results, Leases(out / LEASES))
+            await run_plan(plan, workshop, on_task)
+
+        _run_with_progress(dataset, len(plan.tasks), model, work)
+        Console().print(report_on(out).table)
+
+
+@app.command("cursors")
+def run_cursors(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE", help="HumanEval-SingleLineInfilling.jsonl, also gzipped, or its name on the hub."
+        ),
+    ],
+    out: Out,
+    limit: Limit = None,
     seed: Seed = 0,
     model: Model = DEFAULT_MODEL,
     variants: Annotated[
@@ -56,10 +170,10 @@ def run_infilling(
     judge: Annotated[
         bool, typer.Option("--judge/--no-judge", help="Run the data set's tests in the sandbox.")
     ] = True,
-) -> None:
+) -> None:  # fmt: skip
     """One line missing: exact match, and the data set's tests, at three cursors."""
     with _clear_errors():
-        dataset = read_infilling(data)
+        dataset = single_lines(read_dataset("infilling", local_file(data)))
         wanted = infilling.variants_named(variants)
         about = bench_model(model)
         configuration = {
@@ -67,19 +181,20 @@ def run_infilling(
             "data_sha256": dataset.sha256,
             "judged": judge,
         }
-        sandbox = _working_sandbox() if judge else None
+        if judge:
+            _working_sandbox("or give --no-judge")
         results = open_results(out, configuration)
         tasks = infilling.tasks_of(sample(dataset.problems, limit, seed), wanted, seed)
 
         async def run(llama: LlamaModel, on_task: Callable[[], None]) -> None:
-            of_all = infilling.Run(llama, about, sandbox, results, seed)
+            of_all = infilling.Run(llama, about, judge_program if judge else None, results, seed)
             await infilling.run_tasks(tasks, of_all, on_task)
 
-        _run_with_progress("infilling", len(tasks), model, run)
+        _run_with_progress("cursors", len(tasks), model, run)
         Console().print(report_on(out).table)
 
 
-@run_app.command("typing")
+@app.command("typing")
 def run_typing(
     out: Out,
     packages: Annotated[
@@ -118,15 +233,41 @@ def run_typing(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The results of a run.")],
+    control: Annotated[
+        str | None, typer.Option(metavar="ARM", help="The arm that the others are compared with.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write one page with plots and all failures."),
+    ] = None,
 ) -> None:
     """The tables of a folder of results."""
     with _clear_errors():
-        found = report_on(folder)
+        found = report_on(folder, control)
+        if html is not None:
+            write_page(html_page(folder, control), html)
     if as_json:
         typer.echo(json.dumps(found.data, indent=2, ensure_ascii=False))
     else:
         Console().print(found.table)
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The results of a run.")],
+) -> None:
+    """A run as it goes on, from any process: done, passed, time left; ends with the run."""
+    with _clear_errors():
+        watch_folder(folder, Console())
+
+
+def write_page(page: str, path: Path) -> None:
+    """Raises BenchError."""
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _names(text: str) -> list[str]:
@@ -139,12 +280,12 @@ def _configuration(dataset: str, model: BenchModel, seed: int) -> dict[str, Any]
     return {"dataset": dataset, "model": about, "seed": seed, "version": __version__}
 
 
-def _working_sandbox() -> Sandbox:
+def _working_sandbox(advice: str) -> Sandbox:
     """Raises BenchError."""
     sandbox = Bubblewrap()
     state = asyncio.run(sandbox.state())
     if not state.works:
-        raise BenchError(f"nothing can be judged: {state.detail}; or give --no-judge")
+        raise BenchError(f"nothing can be judged: {state.detail}; {advice}")
     return sandbox
 
 
@@ -167,7 +308,8 @@ def _run_with_progress(
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, speed_estimate_period=SPEED_SECONDS) as progress:
         task = progress.add_task(name, total=n_tasks)
         asyncio.run(_with_model(model, run, lambda: progress.advance(task)))
 

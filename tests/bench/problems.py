@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from egcfg_lsp.bench.datasets import Problem, read_infilling
+from egcfg_lsp.bench.datasets import read_dataset
+from egcfg_lsp.bench.problems import Problem
 
 CLAMP = {
     "task_id": "SingleLineInfilling/Own/0/L1",
@@ -47,5 +48,5 @@ def data_file(folder: Path) -> Path:
 
 
 def clamp_and_evens(folder: Path) -> tuple[Problem, Problem]:
-    clamp, evens = read_infilling(data_file(folder)).problems
+    clamp, evens = read_dataset("infilling", data_file(folder)).problems
     return clamp, evens

@@ -7,11 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from egcfg_lsp.bench.cursors import Position, closers, cursors
-from egcfg_lsp.bench.datasets import Problem
+from egcfg_lsp.bench.problems import Problem, Suite
 
 
 def problem(line: str) -> Problem:
-    return Problem("Own/0/L0", "f", "def f(x):\n", line, "", "")
+    return Problem(
+        dataset="Own",
+        task_id="Own/0/L0",
+        entry_point="f",
+        text="",
+        before="def f(x):\n",
+        reference=line,
+        after="",
+        examples=(),
+        tests=Suite("own", "assert f"),
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,6 @@ import pytest
 
 from egcfg_lsp.bench import BenchError, BenchModel
 from egcfg_lsp.bench.cursors import Cursor, Position
-from egcfg_lsp.bench.datasets import Problem
 from egcfg_lsp.bench.infilling import (
     NOT_JUDGED,
     VARIANTS,
@@ -21,24 +20,22 @@ from egcfg_lsp.bench.infilling import (
     tasks_of,
     variants_named,
 )
+from egcfg_lsp.bench.judge import Judge, judge
+from egcfg_lsp.bench.problems import Judgement, Problem, Suite
 from egcfg_lsp.bench.results import open_results
-from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.model import Continuation, Finished, LanguageModel, Line, ModelError, Priority
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Marker
 from tests.bench.problems import clamp_and_evens
-from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
+from tests.support.scripted import ScriptedModel
 
 ABOUT = BenchModel("scripted", "0")
 CONFIGURATION = {"dataset": "infilling"}
 RIGHT = "    return min(value, high)\n"
 
 
-def run_in(
-    folder: Path, model: LanguageModel, sandbox: Sandbox | None = None, seed: int = 0
-) -> Run:
-    return Run(model, ABOUT, sandbox, open_results(folder / "out", CONFIGURATION), seed)
+def run_in(folder: Path, model: LanguageModel, judge: Judge | None = None, seed: int = 0) -> Run:
+    return Run(model, ABOUT, judge, open_results(folder / "out", CONFIGURATION), seed)
 
 
 async def result_of(
@@ -48,11 +45,11 @@ async def result_of(
     typed: str = "",
     right: str = "",
     variant: str = "product",
-    sandbox: Sandbox | None = None,
+    judge: Judge | None = None,
 ) -> Result:
     position = Position.MIDDLE if typed else Position.START
     cursor = Cursor(Position.CLOSED if right else position, typed, right)
-    run = run_in(folder, ScriptedModel(list(said)), sandbox)
+    run = run_in(folder, ScriptedModel(list(said)), judge)
     await run_tasks([Task(problem, cursor, VARIANTS[variant])], run, lambda: None)
     (result,) = run.results.read_all(Result)
     return result
@@ -79,18 +76,18 @@ async def test_exact_match_is_of_the_resulting_line(
     result = await result_of(clamp, tmp_path, said, typed=typed, right=right)
     assert result.exact is exact
     assert shown is None or result.shown == shown
-    assert (clamp.prompt + clamp.line + "\n" == result.code) is exact
+    assert (clamp.before + clamp.reference == result.code) is exact
     assert (result.passed, result.general_error) == (None, NOT_JUDGED)
 
 
 async def test_text_that_begins_with_a_line_end_is_no_answer(tmp_path: Path) -> None:
     clamp, _ = clamp_and_evens(tmp_path)
-    sandbox = ScriptedSandbox()
+    judge = ScriptedJudge()
     said = ("\n", "    return high\n")
-    result = await result_of(clamp, tmp_path, *said, typed="    return min", sandbox=sandbox)
+    result = await result_of(clamp, tmp_path, *said, typed="    return min", judge=judge)
     assert (result.shown, result.exact, result.passed) == ("", False, False)
     assert result.general_error == "nothing shown: the suggestion begins with a line end"
-    assert sandbox.jobs == []
+    assert judge.judged == []
 
 
 async def test_first_line_alone_is_the_answer(tmp_path: Path) -> None:
@@ -98,7 +95,7 @@ async def test_first_line_alone_is_the_answer(tmp_path: Path) -> None:
     said = ("    largest = high\n", "    return min(value, largest)\n")
     result = await result_of(clamp, tmp_path, *said)
     assert result.shown == "    largest = high"
-    assert result.code == clamp.prompt + "    largest = high\n"
+    assert result.code == clamp.before + "    largest = high\n"
 
 
 @pytest.mark.parametrize(
@@ -106,7 +103,7 @@ async def test_first_line_alone_is_the_answer(tmp_path: Path) -> None:
     [
         (RIGHT, True, ""),
         ("    return low\n", False, "clamp(5, 1, 3) → 1, want 3"),
-        ("    import os; os._exit(0)\n", None, "ended without a result"),
+        ("    import os; os._exit(0)\n", False, "the program ended (exit status 0)"),
         ("    import sys; sys.exit(0)\n", False, "SystemExit"),
         ("", False, "nothing shown: nothing-to-add"),
     ],
@@ -115,9 +112,21 @@ async def test_planted_answers_are_judged_in_the_real_sandbox(
     said: str, passed: bool | None, reason: str, tmp_path: Path
 ) -> None:
     clamp, _ = clamp_and_evens(tmp_path)
-    result = await result_of(clamp, tmp_path, said, sandbox=Bubblewrap())
+    result = await result_of(clamp, tmp_path, said, judge=judge)
     assert result.passed is passed
     assert reason in result.general_error
+
+
+@dataclass
+class ScriptedJudge:
+    """Passes programs that contain a text; remembers those it was asked about."""
+
+    wanted: str = "return"
+    judged: list[str] = field(default_factory=list)
+
+    async def __call__(self, code: str, tests: Suite, entry_point: str) -> Judgement:
+        self.judged.append(code)
+        return Judgement(self.wanted in code)
 
 
 @dataclass
@@ -180,12 +189,12 @@ async def test_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
 async def test_equal_programs_are_judged_once(tmp_path: Path) -> None:
     clamp, _ = clamp_and_evens(tmp_path)
-    sandbox = ScriptedSandbox(passes_if("min(value"))
+    judge = ScriptedJudge("min(value")
     variants = variants_named("product,no-tests,no-suffix")
     tasks = [task for task in tasks_of([clamp], variants, 0) if not task.cursor.typed]
-    run = run_in(tmp_path, ScriptedModel([RIGHT]), sandbox)
+    run = run_in(tmp_path, ScriptedModel([RIGHT]), judge)
     await run_tasks(tasks, run, lambda: None)
-    assert len(sandbox.jobs) == 1
+    assert len(judge.judged) == 1
     assert [result.passed for result in run.results.read_all(Result)] == [True] * 3
 
 
@@ -213,7 +222,7 @@ async def test_two_problems_with_the_real_model_and_sandbox(
     problems = clamp_and_evens(tmp_path)
     model = LlamaModel(default_model)
     try:
-        run = run_in(tmp_path, model, Bubblewrap())
+        run = run_in(tmp_path, model, judge)
         await run_tasks(tasks_of(problems, variants_named("product"), 0), run, lambda: None)
     finally:
         await model.close()

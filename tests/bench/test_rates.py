@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from egcfg_lsp.bench.rates import MIN_DIFFERENT, SIGNIFICANCE, Pairs, Rate, sign_test, wilson
+from egcfg_lsp.bench.rates import (
+    MIN_DIFFERENT,
+    SIGNIFICANCE,
+    Pairs,
+    Rate,
+    holm,
+    min_different,
+    sign_test,
+    smallest_significant,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -68,3 +78,38 @@ def test_verdict(n_wins: int, n_losses: int, verdict: str) -> None:
 
 def test_fewer_differences_than_the_bound_can_never_be_significant() -> None:
     assert sign_test(MIN_DIFFERENT - 1, 0) >= SIGNIFICANCE > sign_test(MIN_DIFFERENT, 0)
+
+
+@pytest.mark.parametrize(
+    ("ps", "adjusted"),
+    [
+        ([], []),
+        ([0.03], [0.03]),
+        ([0.01, 0.04, 0.03], [0.03, 0.06, 0.06]),
+        ([0.04, 0.001, 0.9], [0.08, 0.003, 0.9]),
+        ([0.6, 0.6], [1.0, 1.0]),
+    ],
+)
+def test_holm(ps: list[float], adjusted: list[float]) -> None:
+    assert holm(ps) == pytest.approx(adjusted)
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_keeps_the_order_and_makes_no_p_smaller(ps: list[float]) -> None:
+    adjusted = holm(ps)
+    assert all(p <= q <= 1 for p, q in zip(ps, adjusted, strict=True))
+    assert [q for _, q in sorted(zip(ps, adjusted, strict=True))] == sorted(adjusted)
+
+
+@pytest.mark.parametrize("significance", [0.05, 0.05 / 3])
+@pytest.mark.parametrize("n", range(30))
+def test_smallest_significant_difference_by_trying_all(n: int, significance: float) -> None:
+    told = [n - 2 * lost for lost in range(n // 2 + 1) if sign_test(n - lost, lost) < significance]
+    assert smallest_significant(n, significance) == min(told, default=None)
+    assert (smallest_significant(n, significance) is None) == (n < min_different(significance))
+
+
+def test_smallest_significant_difference_of_many_pairs() -> None:
+    net = smallest_significant(2000)
+    assert net == pytest.approx(1.96 * 2000**0.5, abs=3)
+    assert min_different() == MIN_DIFFERENT
