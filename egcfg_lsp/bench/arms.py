@@ -276,7 +276,7 @@ async def asked_at_cursor(problem: Problem, bench: Bench) -> Asked:
     below = next((line for line in problem.after.splitlines() if line.strip()), "")
     stop = Stop(
         bench.effort.max_tokens,
-        min_indent=None if problem.after else 1,
+        min_indent=here.target.indent + 1 if here.target is not None else None,
         suffix_line=below if problem.gap_ends_line else "",
     )
     return Asked(prompt, stop, head=text[:offset], tail=text[offset:])

@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,8 @@ def read_judge(path: Path, dataset: Dataset) -> Judges:
     for problem in dataset.problems:
         own = found.get(_original_id(problem))
         if own is not None and own.entry_point == problem.entry_point:
-            tests[problem.task_id] = own.tests
+            name = f"{own.tests.name} of {path.name}"
+            tests[problem.task_id] = replace(own.tests, name=name)
     if not tests:
         raise BenchError(f"{path} has no tests for any problem of {dataset.problems[0].dataset}")
     return Judges(tests, hashlib.sha256(raw).hexdigest())
@@ -118,12 +119,12 @@ def _of_source(row: Row, task_id: str, place: str) -> _Found:
         (entry_point,) = texts(row, ("entry_point",), place, "judge")
         if "def check(candidate)" not in test:
             raise BenchError(f"{place}: test does not define check(candidate)")
-        return _Found(Suite("HumanEval+'s check(candidate)", test), entry_point)
+        return _Found(Suite("check(candidate)", test), entry_point)
     called = _CALLED.search(test)
     if called is None:
         raise BenchError(f"{place}: its test calls no function with inputs")
     imports = "\n".join(strings(row, "test_imports", place))
-    return _Found(Suite("MBPP+'s test", test, imports), called[1])
+    return _Found(Suite("test", test, imports), called[1])
 
 
 def _of_inputs(row: Row, task_id: str, place: str) -> _Found:
@@ -137,9 +138,7 @@ def _of_inputs(row: Row, task_id: str, place: str) -> _Found:
         raise BenchError(f"{place}: base_input and plus_input are no lists of arguments")
     if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
         raise BenchError(f"{place}: atol is not a number")
-    name = "HumanEval+'s inputs"
     if not task_id.startswith("HumanEval/"):
-        name = "MBPP+'s inputs"
         (assertion,) = texts(row, ("assertion",), place, "judge of EvalPlus")
         inputs = _typed(inputs, _arguments(_parsed(assertion, place), entry_point))
     program = prompt + solution
@@ -147,7 +146,7 @@ def _of_inputs(row: Row, task_id: str, place: str) -> _Found:
     oracle = Path(plus_oracle.__file__).read_text(encoding="utf-8").replace(_FUTURE, "")
     setup = oracle + _SETUP.format(program=program, entry_point=entry_point)
     source = _CHECK.format(inputs=inputs, task_id=task_id, tolerance=tolerance)
-    return _Found(Suite(name, source, setup), entry_point)
+    return _Found(Suite("inputs", source, setup), entry_point)
 
 
 def _arguments(tree: ast.Module, entry_point: str) -> list[list[Any]]:

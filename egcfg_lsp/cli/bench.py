@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ from egcfg_lsp.bench.judge import judge as judge_program
 from egcfg_lsp.bench.leases import Leases
 from egcfg_lsp.bench.models import bench_model
 from egcfg_lsp.bench.packages import installed, sample_functions
-from egcfg_lsp.bench.plus import read_judge
-from egcfg_lsp.bench.problems import Visible
+from egcfg_lsp.bench.plus import Judges, read_judge
+from egcfg_lsp.bench.problems import Problem, Visible
 from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import open_results
 from egcfg_lsp.bench.watch import watch as watch_folder
@@ -108,12 +108,7 @@ def run(
         problems = select(read.problems, ids, limit, seed)
         judges = read_judge(local_file(judge), read) if judge is not None else None
         if judges is not None:
-            judged = [problem for problem in problems if problem.task_id in judges.tests]
-            if n_left_out := len(problems) - len(judged):
-                typer.echo(
-                    f"{n_left_out} problems are left out: {judge} has no tests for them", err=True
-                )
-            problems = judged
+            problems = _with_tests(problems, judges)
         about = bench_model(model)
         plan = Plan(
             dataset=dataset,
@@ -260,6 +255,15 @@ def watch(
     """A run as it goes on, from any process: done, passed, time left; ends with the run."""
     with _clear_errors():
         watch_folder(folder, Console())
+
+
+def _with_tests(problems: Sequence[Problem], judges: Judges) -> list[Problem]:
+    """Those that the judge has tests for; says how many it has not."""
+    judged = [problem for problem in problems if problem.task_id in judges.tests]
+    if n_left_out := len(problems) - len(judged):
+        what = "problem is" if n_left_out == 1 else "problems are"
+        typer.echo(f"{n_left_out} {what} left out: the judge has no tests", err=True)
+    return judged
 
 
 def write_page(page: str, path: Path) -> None:

@@ -295,4 +295,4 @@ async def test_stops_at_the_line_below(tmp_path: Path) -> None:
     await answer("greedy", BODY, there)
     stops: list[Stop] = [one.stop for one in asked(there)]
     assert [stop.suffix_line for stop in stops] == ["    return c", "", ""]
-    assert [stop.min_indent for stop in stops] == [None, None, 1]
+    assert [stop.min_indent for stop in stops] == [1, 1, 1]

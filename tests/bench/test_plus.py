@@ -135,14 +135,14 @@ def test_right_programs_pass(
 def test_which_problems_are_judged(tmp_path: Path) -> None:
     found = judges(tmp_path, HALF, PAIR, HALF | {"task_id": "HumanEval/1"}).tests
     assert {task_id: tests.name for task_id, tests in found.items()} == {
-        "HumanEval/0": "HumanEval+'s inputs",
-        "11": "MBPP+'s inputs",
-        "SingleLineInfilling/HumanEval/0/L0": "HumanEval+'s inputs",
+        "HumanEval/0": "inputs of plus.jsonl",
+        "11": "inputs of plus.jsonl",
+        "SingleLineInfilling/HumanEval/0/L0": "inputs of plus.jsonl",
     }
     found = judges(tmp_path, HALF_SOURCE, PAIR_SOURCE).tests
     assert {tests.name for tests in found.values()} == {
-        "HumanEval+'s check(candidate)",
-        "MBPP+'s test",
+        "check(candidate) of plus.jsonl",
+        "test of plus.jsonl",
     }
 
 

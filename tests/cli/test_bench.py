@@ -1,15 +1,47 @@
-"""`egcfg-lsp bench` as a user runs it; what needs no model, and once with the real one."""
+"""`egcfg-lsp bench` as a user runs it; what needs no model, and each command with the real one."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from egcfg_lsp.cli import app
 from tests.bench.problems import data_file
+
+HUMANEVAL = {
+    "task_id": "HumanEval/0",
+    "prompt": 'def double(n: int) -> int:\n    """Twice the number.\n    >>> double(2)\n    4\n    """\n',
+    "entry_point": "double",
+    "canonical_solution": "    return 2 * n\n",
+    "test": "def check(candidate):\n    assert candidate(3) == 6\n    assert candidate(-1) == -2\n",
+}
+MBPP = {
+    "task_id": 11,
+    "text": "Write a function to add two numbers.",
+    "code": "def add(a, b):\r\n  return a + b",
+    "test_setup_code": "",
+    "test_list": ["assert add(1, 2) == 3", "assert add(0, 0) == 0"],
+    "challenge_test_list": [],
+}
+SPAN = {
+    "task_id": "RandomSpanInfilling/HumanEval/0/1",
+    "entry_point": "double",
+    "prompt": 'def double(n):\n    """Twice the number."""\n    twice = ',
+    "suffix": " n\n    return twice\n",
+    "canonical_solution": "2 *",
+    "test": HUMANEVAL["test"],
+}
+JUDGE = {
+    "task_id": "HumanEval/0",
+    "entry_point": "double",
+    "prompt": HUMANEVAL["prompt"],
+    "canonical_solution": HUMANEVAL["canonical_solution"],
+    "test": "def check(candidate):\n    for n in range(9):\n        assert candidate(n) == 2 * n\n",
+}
 
 
 def bench(*arguments: str) -> tuple[int, str]:
@@ -18,11 +50,71 @@ def bench(*arguments: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
+def write(path: Path, *rows: dict[str, Any]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return str(path)
+
+
 @pytest.mark.model
 @pytest.mark.usefixtures("default_model")
-def test_run_again_and_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("dataset", "row", "arms", "seen"),
+    [
+        ("humaneval", HUMANEVAL, "greedy,fim,sample,best-of-n,verify", "the docstring's examples"),
+        ("mbpp", MBPP, "greedy,fim,best-of-n,verify", "MBPP's first assert"),
+        ("infilling", SPAN, "greedy,fim,sample", ""),
+    ],
+)
+def test_every_data_set_with_the_real_model(
+    dataset: str, row: dict[str, Any], arms: str, seen: str, tmp_path: Path
+) -> None:
+    data, out = write(tmp_path / "data.jsonl", row), str(tmp_path / "out")
+    command = ("run", dataset, "--data", data, "--out", out, "--arms", arms, "--samples", "2")
+    status, text = bench(*command)
+    assert status == 0, text
+    results = [json.loads(path.read_text()) for path in Path(out).rglob("task_id=*.json")]
+    assert {result["arm"] for result in results} == set(arms.split(","))
+    for result in results:
+        assert result["tests_seen"] == seen
+        assert result["stats"]["input_tokens"] > 10
+        assert result["stats"]["output_tokens"] > 0
+        assert (result["stats"]["runs"] > 0) == (result["arm"] in ("best-of-n", "verify"))
+        assert result["n_tests"] > 0
+    if row is not SPAN:
+        assert any(result["passed"] for result in results), "a 0.5B model can add and double"
+    page = tmp_path / "page.html"
+    status, text = bench("report", out, "--control", arms.split(",")[-1], "--html", str(page))
+    assert status == 0, text
+    assert "<svg" in page.read_text()
+    rows = json.loads(bench("report", out, "--json")[1])["rows"]
+    assert sum(row["passed"]["n"] for row in rows) == len(results)
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("default_model")
+def test_other_tests_judge(tmp_path: Path) -> None:
+    """A problem that they do not have is left out, and that is said."""
+    other = {**HUMANEVAL, "task_id": "HumanEval/1"}
+    data = write(tmp_path / "data.jsonl", HUMANEVAL, other)
+    judge, out = write(tmp_path / "judge.jsonl", JUDGE), str(tmp_path / "out")
+    command = ("run", "humaneval", "--data", data, "--out", out, "--arms", "greedy")
+    status, text = bench(*command, "--judge", judge)
+    assert status == 0, text
+    assert "1 problem is left out" in text
+    (path,) = Path(out).rglob("task_id=*.json")
+    result = json.loads(path.read_text())
+    assert result["tests_judging"] != "HumanEval's check(candidate)"
+    assert result["n_tests"] == 9
+    status, text = bench(*command)
+    assert status == 1
+    assert "another configuration" in text
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("default_model")
+def test_cursors_again_and_report(tmp_path: Path) -> None:
     data, out = str(data_file(tmp_path)), str(tmp_path / "out")
-    command = ("run", "infilling", "--data", data, "--out", out, "--variants", "product,no-tests")
+    command = ("cursors", "--data", data, "--out", out, "--variants", "product,no-tests")
     status, first = bench(*command, "--limit", "1")
     assert status == 0, first
     status, more = bench(*command)
@@ -37,26 +129,40 @@ def test_run_again_and_report(tmp_path: Path) -> None:
     assert "another configuration (seed: 0, not 1)" in text
 
 
+RUN = ("run", "humaneval", "--data", "{human}", "--out", "{tmp}/o")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("report", "{tmp}"), "holds no benchmark results"),
-        (("run", "infilling", "--data", "{tmp}/none.jsonl", "--out", "{tmp}/o"), "cannot read"),
+        (("cursors", "--data", "{tmp}/none.jsonl", "--out", "{tmp}/o"), "none.jsonl"),
         (
-            ("run", "infilling", "--data", "{data}", "--out", "{tmp}/o", "--variants", "x"),
+            ("cursors", "--data", "{data}", "--out", "{tmp}/o", "--variants", "x"),
             "unknown variant x",
         ),
-        (
-            ("run", "infilling", "--data", "{data}", "--out", "{tmp}/o", "--model", "x"),
-            "unknown model 'x'",
-        ),
+        (("cursors", "--data", "{data}", "--out", "{tmp}/o", "--model", "x"), "unknown model 'x'"),
+        (("run", "humanevel", *RUN[2:]), "unknown data set humanevel (known: humaneval, mbpp"),
+        (("run", "mbpp", *RUN[2:]), "it looks like humaneval"),
+        ((*RUN, "--arms", "greedy,beam"), "unknown arm beam (known: greedy"),
+        ((*RUN, "--arms", "verify", "--visible", "none"), "verify: no problem has a test"),
+        ((*RUN, "--ids", "7"), "no problem is called 7"),
+        ((*RUN, "--model", "x"), "unknown model 'x'"),
+        ((*RUN, "--judge", "{mbpp}"), "mbpp.jsonl"),
+        (("run", "mbpp", "--data", "{mbpp}", "--out", "{tmp}/o", "--visible", "docstring"),
+         "MBPP has no docstrings: choose first, all or none"),
     ],
-)
+)  # fmt: skip
 def test_errors_are_one_message(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    data = str(data_file(tmp_path))
-    filled = [part.format(tmp=tmp_path, data=data) for part in arguments]
+    places = {
+        "tmp": str(tmp_path),
+        "data": str(data_file(tmp_path)),
+        "human": write(tmp_path / "human.jsonl", HUMANEVAL),
+        "mbpp": write(tmp_path / "mbpp.jsonl", MBPP),
+    }
+    filled = [part.format(**places) for part in arguments]
     status, text = bench(*filled)
-    assert status == 1
+    assert status == 1, text
     assert text.startswith("error: ")
     assert message in text
     assert text.count("\n") == 1
