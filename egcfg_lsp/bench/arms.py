@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from egcfg_lsp.bench import BenchError
+from egcfg_lsp.bench.extract import definitions
 from egcfg_lsp.bench.models import MeteredModel, MeteredSandbox
 from egcfg_lsp.bench.problems import Judgement, Problem, Suite
 from egcfg_lsp.bench.task import READ_COST, CandidateResult
@@ -29,6 +30,8 @@ from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import splice
 
 DRAFT, VERIFY = "draft", "verify"
+HELPERS = ("def ", "class ", "@", "import ", "from ")
+"""Lines that belong to a program though they stand below the function that was asked for."""
 SIDE_BY_SIDE = 8
 """Samples that are decoded in one batch."""
 
@@ -245,8 +248,12 @@ class Asked:
     head: str = ""
     tail: str = ""
     """Begins with a line end where the gap has one."""
+    is_whole: bool = False
+    """Whether the answer is a whole program, perhaps with a demonstration."""
 
     def program(self, text: Text) -> str:
+        if self.is_whole:
+            return definitions(text.text)
         tail = self.tail.removeprefix("\n") if text.text.endswith("\n") else self.tail
         return f"{self.head}{text.text}{tail}"
 
@@ -260,9 +267,9 @@ async def asked_in_words(problem: Problem, bench: Bench) -> Asked:
     stop = Stop(bench.effort.max_tokens, strings=fence)
     if problem.text:
         prompt = program_prompt(problem.text, problem.entry_point, bench.tests_text, form)
-        return Asked(prompt, stop)
+        return Asked(prompt, stop, is_whole=True)
     prompt = rest_prompt(problem.before, bench.tests_text, form)
-    return Asked(prompt, replace(stop, min_indent=1), head=problem.before)
+    return Asked(prompt, replace(stop, min_indent=1, dedents=HELPERS), head=problem.before)
 
 
 async def asked_at_cursor(problem: Problem, bench: Bench) -> Asked:

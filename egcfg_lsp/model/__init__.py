@@ -68,6 +68,8 @@ class Stop:
     """After the first line that is not blank."""
     min_indent: int | None = None
     """Before a line that is indented by fewer columns: a block's end, or a function's."""
+    dedents: tuple[str, ...] = ()
+    """Beginnings of lines that may be indented less: `def ` for a helper below the function."""
     suffix_line: str = ""
     """Before a line that equals this one, the first below the cursor with text on it."""
     strings: tuple[str, ...] = ()

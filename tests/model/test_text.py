@@ -17,6 +17,7 @@ LINE_END, STRING, SUFFIX = StopReason.LINE_END, StopReason.STRING, StopReason.SU
 
 FREE = Stop(1000)
 BLOCK = Stop(1000, min_indent=4)
+HELPERS = Stop(1000, min_indent=4, dedents=("def ", "@"))
 ONE_LINE = Stop(1000, at_line_end=True)
 
 
@@ -214,6 +215,21 @@ def test_stops_before_a_string_that_may_be_split(
         (["    a\n```"], Stop(9, min_indent=4, strings=("```",)), ["    a\n"], STRING),
         (["a\nx\n```"], Stop(9, suffix_line="x", strings=("```",)), ["a\n"], SUFFIX),
         (["    a\nb"], Stop(1, min_indent=4), ["    a\n"], DEDENT),
+        (
+            ["    a\n", "d", "ef", " b():\n", "    c"],
+            HELPERS,
+            ["    a\n", "def b():\n", "    c"],
+            END,
+        ),
+        (["    a\n", "d", "el", " b\n"], HELPERS, ["    a\n"], DEDENT),
+        (["    a\n", "def"], HELPERS, ["    a\n"], END),
+        (["    a\ndefine\n"], HELPERS, ["    a\n"], DEDENT),
+        (
+            ["    a\n", "@b\n", "def c():\n", "x"],
+            HELPERS,
+            ["    a\n", "@b\n", "def c():\n"],
+            DEDENT,
+        ),
         (["a\n"], Stop(1, at_line_end=True), ["a\n"], LINE_END),
         (["b\n"], Stop(9, at_line_end=True, min_indent=4), [], DEDENT),
     ],

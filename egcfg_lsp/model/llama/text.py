@@ -38,7 +38,7 @@ class GeneratedText:
         self._n_tokens += 1
         self._pending += self._decoder.decode(piece)
         lines = self._cut_at_string() or self._complete_lines()
-        if self.reason is None and self._is_dedent(self._pending):
+        if self.reason is None and self._is_dedent(self._pending, is_whole=False):
             self.reason = StopReason.DEDENT
         if self.reason is None and self._n_tokens >= self.stop.max_tokens:
             self.reason = StopReason.BUDGET
@@ -82,23 +82,29 @@ class GeneratedText:
         return lines
 
     def _ends_before(self, line: str) -> StopReason | None:
-        if self._is_dedent(line):
+        if self._is_dedent(line, is_whole=True):
             return StopReason.DEDENT
         if self.starts_line and line.strip() and line.rstrip() == self.stop.suffix_line.rstrip():
             return StopReason.SUFFIX
         return None
 
-    def _is_dedent(self, line: str) -> bool:
-        """Whether a line, complete or not, shows that the block has ended."""
+    def _is_dedent(self, line: str, *, is_whole: bool) -> bool:
+        """Whether a line, or as much as there is of it, shows that the block has ended."""
         return (
             self.stop.min_indent is not None
             and self.starts_line
             and bool(line.strip())
             and not self._scope.is_open
             and indent_of(line) < self.stop.min_indent
+            and not any(_begins(line, text, is_whole=is_whole) for text in self.stop.dedents)
         )
 
     def _line(self, text: str) -> Line:
         line = Line(text, tuple(self._log_probabilities), self.index)
         self._log_probabilities.clear()
         return line
+
+
+def _begins(line: str, text: str, *, is_whole: bool) -> bool:
+    """Whether a line begins with the text, or may still come to."""
+    return line.startswith(text) or (not is_whole and text.startswith(line))
