@@ -254,8 +254,9 @@ class Asked:
     def program(self, text: Text) -> str:
         if self.is_whole:
             return definitions(text.text)
-        tail = self.tail.removeprefix("\n") if text.text.endswith("\n") else self.tail
-        return f"{self.head}{text.text}{tail}"
+        gap = text.text[: _repeats(text.text, self.tail)]
+        tail = self.tail.removeprefix("\n") if gap.endswith("\n") else self.tail
+        return f"{self.head}{gap}{tail}"
 
 
 async def asked_in_words(problem: Problem, bench: Bench) -> Asked:
@@ -285,6 +286,7 @@ async def asked_at_cursor(problem: Problem, bench: Bench) -> Asked:
         bench.effort.max_tokens,
         min_indent=here.target.indent + 1 if here.target is not None else None,
         suffix_line=below if problem.gap_ends_line else "",
+        strings=(CHAT_FENCE,),
     )
     return Asked(prompt, stop, head=text[:offset], tail=text[offset:])
 
@@ -331,6 +333,13 @@ def outcome_of(judgement: Judgement) -> str:
     if judgement.passed:
         return Outcome.VERIFIED.value
     return (Outcome.PARTIAL if judgement.n_passed else Outcome.FAILS).value
+
+
+def _repeats(text: str, tail: str) -> int:
+    """Where a text begins to repeat what stands behind it, two lines of it; its end if nowhere."""
+    lines = tail.lstrip("\n").splitlines(keepends=True)[:2]
+    place = text.find("".join(lines).rstrip()) if len(lines) > 1 else -1
+    return len(text) if place < 0 else place
 
 
 def _worth_running(texts: Sequence[Text]) -> Sequence[Text]:

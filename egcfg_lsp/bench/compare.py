@@ -328,8 +328,9 @@ def _notes(
         yield "There are no results yet."
         return
     yield f"The arms could see: {seen}. Judged by: {judging}."
-    if shown := [row.label for row in rows if row.n_judging_seen]:
-        yield f"Saw tests that judge, so its rate is no test of unseen cases: {', '.join(shown)}."
+    seeing = (row for row in rows if row.n_judging_seen)
+    if shown := [f"{row.label} {row.n_judging_seen} of {row.passed.n}" for row in seeing]:
+        yield f"Tasks on which an assert was seen that judges too: {', '.join(shown)}."
     for row in rows:
         if row.missing:
             yield f"{row.label}: planned tasks without a result yet: {len(row.missing)}."
@@ -355,7 +356,7 @@ def _what_it_can_tell(row: ArmRow, control: str, n_comparisons: int) -> Iterable
     least = min_different(SIGNIFICANCE / n_comparisons)
     if compared.smallest_gain is None:
         yield (
-            f"{row.label}: {n} tasks in common with {control} can tell nothing, whatever they "
+            f"{row.label}: {n} task{'s' if n != 1 else ''} in common with {control} can tell nothing, whatever they "
             f"give; {least} would have to differ."
         )
     else:

@@ -131,12 +131,11 @@ def visible_tests(problem: Problem, visible: Visible) -> Suite | None:
 
 
 def is_judging(visible: Visible, problem: Problem) -> bool:
-    """Whether one of the asserts that guide is, word for word, one of those of the data set."""
+    """Whether one of the calls that guide is, word for word, one of those of the data set's tests."""
     seen = visible_tests(problem, visible)
     if seen is None or visible is Visible.ALL:
         return seen is not None
-    own = set(_asserts(problem.tests, problem.entry_point))
-    return any(statement in own for statement in _asserts(seen, problem.entry_point))
+    return bool(_calls(seen, problem.entry_point) & _calls(problem.tests, problem.entry_point))
 
 
 def _problem(name: str, row: Row, place: str) -> Problem:
@@ -289,6 +288,16 @@ def _asserts(tests: Suite, entry_point: str) -> Iterator[str]:
             used, own = _names(statement.test), _bound([statement])
             if entry_point in used and (check is None or used <= known | own):
                 yield f"assert {ast.unparse(statement.test)}"
+
+
+def _calls(tests: Suite, entry_point: str) -> set[str]:
+    """The arguments of the calls of the function, by its name or as `candidate`, as source."""
+    names = (entry_point, "candidate")
+    return {
+        ast.unparse(ast.Tuple([*node.args, *(keyword.value for keyword in node.keywords)]))
+        for node in ast.walk(ast.parse(tests.source))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    }
 
 
 def _is_named(problem: Problem, item: str) -> bool:

@@ -187,8 +187,9 @@ def published_line(published: Published) -> str:
     place = "inside" if published.is_inside else "outside"
     ours = "–" if published.ours.value is None else points(published.ours.value)
     return (
-        f"Published: {points(published.rate)} % by the {published.name}; {published.label} here: "
-        f"{ours} % ({points(low)}–{points(high)}). The published rate lies {place} our interval."
+        f"Published: {points(published.rate)} % by the {published.name}; {published.label} here, on "
+        f"{published.ours.n} tasks: {ours} % ({points(low)}–{points(high)}). "
+        f"The published rate lies {place} our interval."
     )
 
 

@@ -74,7 +74,7 @@ class TaskResult:
     """Name of the tests that the arm could see; empty: none."""
     tests_judging: str
     judging_seen: bool
-    """Whether tests that judge were among those seen."""
+    """Whether a call of the data set's own tests was among those seen."""
     code: str
     """The program that was judged."""
     passed: bool | None

@@ -288,6 +288,29 @@ def test_arms_by_name() -> None:
         arms_named([])
 
 
+@pytest.mark.parametrize(
+    ("problem", "said", "program"),
+    [
+        pytest.param(SPAN, " + b\n    return c\n", None, id="the tail again"),
+        pytest.param(SPAN, " + b\n    return c", None, id="without its end"),
+        pytest.param(SPAN, " + ", None, id="not again"),
+        pytest.param(
+            SPAN, " + b\n", "def add(a, b):\n    c = a + b\nb\n    return c\n", id="a part"
+        ),
+        pytest.param(LINE, "    c = a + b\n    return c\n", None, id="lines: the stop's matter"),
+    ],
+)
+async def test_what_stands_below_is_not_repeated(
+    problem: Problem, said: str, program: str | None, tmp_path: Path
+) -> None:
+    found = await answer("fim", problem, bench(tmp_path, [(said, -1.0)]))
+    whole = problem.before + problem.reference + problem.after
+    if problem is LINE:
+        assert found.code == problem.before + said + problem.after, "this model does not stop"
+    else:
+        assert found.code == (program or whole)
+
+
 async def test_stops_at_the_line_below(tmp_path: Path) -> None:
     there = bench(tmp_path, [("    c = a + b\n", -1.0)])
     await answer("greedy", LINE, there)
@@ -296,3 +319,4 @@ async def test_stops_at_the_line_below(tmp_path: Path) -> None:
     stops: list[Stop] = [one.stop for one in asked(there)]
     assert [stop.suffix_line for stop in stops] == ["    return c", "", ""]
     assert [stop.min_indent for stop in stops] == [1, 1, 1]
+    assert {stop.strings for stop in stops} == {("```",)}

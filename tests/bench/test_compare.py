@@ -228,7 +228,7 @@ def test_seeing_the_judge_is_said() -> None:
     )
     assert row_of(comparison, "greedy").n_judging_seen == 1
     notes = " ".join(comparison.notes)
-    assert "Saw tests that judge, so its rate is no test of unseen cases: greedy." in notes
+    assert "Tasks on which an assert was seen that judges too: greedy 1 of 1." in notes
     assert "no tests / the docstring's examples" in notes
 
 
