@@ -110,7 +110,7 @@ class Arm:
         """A name of its configuration: of the arm, and of what differs from run to run."""
         short = {"n_samples": "ns", "temperature": "t", "budget": "b", "max_tokens": "m"}
         shown = [
-            f"{short[name]}{getattr(effort, name):g}"
+            f"{short[name]}{str(getattr(effort, name)).removesuffix('.0')}"
             for name in self.uses
             if name in short and getattr(effort, name) != _IMPLIED.get(name, ...)
         ]

@@ -356,8 +356,8 @@ def _what_it_can_tell(row: ArmRow, control: str, n_comparisons: int) -> Iterable
     least = min_different(SIGNIFICANCE / n_comparisons)
     if compared.smallest_gain is None:
         yield (
-            f"{row.label}: {n} task{'s' if n != 1 else ''} in common with {control} can tell nothing, whatever they "
-            f"give; {least} would have to differ."
+            f"{row.label}: {n} task{'s' if n != 1 else ''} in common with {control} can tell "
+            f"nothing, whatever they give; {least} would have to differ."
         )
     else:
         yield (

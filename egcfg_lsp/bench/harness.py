@@ -28,11 +28,13 @@ from egcfg_lsp.bench.problems import Judgement, Problem, Suite, Visible
 from egcfg_lsp.bench.results import Results, write_once
 from egcfg_lsp.bench.task import TaskResult, TaskStats
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.model import LanguageModel
+from egcfg_lsp.model import LanguageModel, ModelError
 
 LEASES = ".leases"
 POLL_SECONDS = 1.0
 """Between two looks at tasks that others have."""
+RETRY_SECONDS = 5.0
+"""Between a model's failure at a task and the second attempt."""
 
 
 @dataclass(frozen=True)
@@ -138,10 +140,19 @@ async def _is_done(task: Task, plan: Plan, workshop: Workshop) -> bool:
         return False
     try:
         if not results.has(group, task_id, arm.gamma):  # written before the lease was free
-            results.write(group, task_id, await result_of(task, plan, workshop), arm.gamma)
+            results.write(group, task_id, await _result_at_last(task, plan, workshop), arm.gamma)
     finally:
         workshop.leases.release(lease)
     return True
+
+
+async def _result_at_last(task: Task, plan: Plan, workshop: Workshop) -> TaskResult:
+    """As `result_of`, begun anew once where the model fails: a worker that hung starts again."""
+    try:
+        return await result_of(task, plan, workshop)
+    except ModelError:
+        await asyncio.sleep(RETRY_SECONDS)
+        return await result_of(task, plan, workshop)
 
 
 async def result_of(task: Task, plan: Plan, workshop: Workshop) -> TaskResult:

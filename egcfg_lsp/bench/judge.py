@@ -3,7 +3,16 @@
 The tests call the program over a channel that carries values only, so that nothing the program does
 to Python, to `assert` or to its own process reaches the verdict (`execution/runner/judge.py` and
 `program.py`). Also writes tests as the files of a project, for the ladder to find. Does not cover
-programs that find out what is asked and answer that: visible tests are no secret.
+programs that find out what is asked and answer that: visible tests are no secret. Right programs may
+fail, or nothing is said of them, where tests need more than values:
+
+- that two values are one object: the same argument twice, an argument that is returned or kept, a
+  change within a tuple or an object;
+- functions of the tests, lambdas and iterators as arguments;
+- values nested more than 50 deep;
+- `str()`, operators, comparison, slices or `isinstance` on objects of the program, and objects that
+  are false;
+- the exact arguments of an exception, or its text if that is long or of several lines.
 """
 
 from __future__ import annotations
@@ -16,8 +25,8 @@ import re
 import socket
 import time
 import tokenize
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +52,9 @@ Judge = Callable[[str, Suite, str], Awaitable[Judgement]]
 """Program, tests and entry point; `judge` is one."""
 
 DEADLINE_SECONDS = 10.0
+SETUP_SECONDS = 60.0
+"""For the processes to start, and for set-up code that does not need the program."""
+POLL_SECONDS = 0.02
 MAX_RESULTS = 100
 """Asserts that are kept; the others are only counted."""
 RECORD_BYTES = 64 << 20
@@ -60,16 +72,16 @@ async def judge(
 ) -> Judgement:
     """The verdict of the tests on a whole program.
 
-    Raises BenchError for tests that do not compile, or define the entry point themselves.
+    None for tests that do not compile, define the entry point themselves, or whose set-up fails. The
+    deadline is that of the program: it begins when the set-up has ended, if that can do without it.
     """
     begun, record, ending = time.monotonic(), bytearray(), None
     try:
-        async with asyncio.timeout(deadline_seconds):
-            limits = {**LIMITS, "RLIMIT_CPU": int(deadline_seconds) + 1}
-            ending = await _run(code, tests, entry_point, limits, record)
+        async with _deadline(record, deadline_seconds):
+            ending = await _run(code, tests, entry_point, deadline_seconds, record)
         trouble = ""
     except TimeoutError:
-        trouble = f"no result within {deadline_seconds:g} s"
+        trouble = f"no result within {deadline_seconds if record else SETUP_SECONDS:g} s"
     except (OSError, _NoSandboxError) as error:
         return Judgement(None, reason=f"the sandbox could not be started: {error}")
     judgement = _judgement(_Record.read(bytes(record)), ending, trouble)
@@ -196,6 +208,24 @@ def _renamed(source: str, old: str, new: str) -> str:
     return "".join(lines)
 
 
+@asynccontextmanager
+async def _deadline(record: bytearray, seconds: float) -> AsyncIterator[None]:
+    """`SETUP_SECONDS` until the record begins, then `seconds`. Raises TimeoutError."""
+
+    async def begin() -> None:
+        while not record:  # noqa: ASYNC110 (no event)
+            await asyncio.sleep(POLL_SECONDS)
+        if not timeout.expired():
+            timeout.reschedule(asyncio.get_running_loop().time() + seconds)
+
+    async with asyncio.timeout(SETUP_SECONDS) as timeout:
+        beginning = asyncio.create_task(begin())
+        try:
+            yield
+        finally:
+            beginning.cancel()
+
+
 class _NoSandboxError(Exception):
     pass
 
@@ -215,7 +245,7 @@ class _Ending:
 
 
 async def _run(
-    code: str, tests: Suite, entry_point: str, limits: dict[str, int], record: bytearray
+    code: str, tests: Suite, entry_point: str, seconds: float, record: bytearray
 ) -> _Ending:
     """Both processes, from their start to their end; the judge's record grows as it is written."""
     bwrap = find_bubblewrap()
@@ -234,7 +264,7 @@ async def _run(
         order = {
             "channel_fd": judge_socket.fileno(),
             "result_fd": write_end.fileno(),
-            "limits": limits,
+            "limits": {**LIMITS, "RLIMIT_CPU": int(SETUP_SECONDS + seconds) + 1},
             "setup": tests.setup,
             "source": tests.source,
             "entry_point": entry_point,
@@ -242,7 +272,7 @@ async def _run(
         }
         program_order = {
             "channel_fd": program_socket.fileno(),
-            "limits": limits,
+            "limits": {**LIMITS, "RLIMIT_CPU": int(seconds) + 1},
             "code": code,
             "folder": PROGRAM_FOLDER,
         }
@@ -300,14 +330,15 @@ class _Record:
 def _judgement(record: _Record, ending: _Ending | None, trouble: str) -> Judgement:
     """`trouble`: why there is no ending."""
     if ending is None:
-        reason = trouble if record.has_started else f"the sandbox gave {trouble}"
-        return _told(record, False if record.has_started else None, reason)
+        if not record.has_started:
+            return _told(record, None, f"the sandbox gave {trouble}")
+        return _told(record, False, f"{trouble}, {record.n_passed} asserts had passed")
     last = record.last
     if last is None or ending.status != 0:
         reason = f"the judge ended without a verdict (exit status {ending.status})"
         return _told(record, None, f"{reason} {_last_line(ending.errors)}".strip())
     if "broken_tests" in last:
-        raise BenchError(f"the tests cannot be executed: {last['broken_tests']}")
+        return _told(record, None, f"the tests cannot be executed: {last['broken_tests']}")
     if "no_program" in last:
         why = _last_line(ending.program_errors)
         return _told(record, None, f"the program's sandbox did not start: {why}")

@@ -3,7 +3,8 @@
 A lease is a file, `{name}.{generation}.json`, created exclusively; its holder writes the file's time
 anew while it lives. A lease has expired when its process is gone, as far as that can be seen from
 here, or when its file was not written for `ttl_seconds` of our own clock: clocks of two machines are
-never compared. It is taken over by creating the next generation, which only one can.
+never compared, and on Linux none is read that can be set. It is taken over by creating the next
+generation, which only one can.
 
 A holder that slept through its lease may still finish its work: who writes results must let the
 first one stay.
@@ -26,6 +27,8 @@ from urllib.parse import quote
 import psutil
 
 TTL_SECONDS = 60.0
+_SAME_START = 1.0
+"""Starts that differ by no more, ticks or seconds, are one process'."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,8 @@ class Holder:
     machine: str
     """Name, boot and process namespace."""
     pid: int
-    created: float
-    """The process' start, seconds since the epoch: numbers are used again."""
+    start: float
+    """Of the process, since numbers are used again; see `_start_of`."""
 
 
 class Leases:
@@ -68,9 +71,9 @@ class Leases:
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
         except FileExistsError:
             return False
+        self._held[name] = path
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             json.dump({**vars(self._holder), "name": name}, stream)
-        self._held[name] = path
         for expired in generations:
             expired.unlink(missing_ok=True)
         return True
@@ -92,7 +95,8 @@ class Leases:
         async def beat() -> None:
             while True:
                 await asyncio.sleep(self._ttl_seconds / 6)
-                self.renew()
+                with suppress(OSError):  # the next write of a result tells it
+                    self.renew()
 
         task = asyncio.create_task(beat())
         try:
@@ -128,7 +132,7 @@ class Leases:
 
 def this_process() -> Holder:
     pid = os.getpid()
-    return Holder(_this_machine(), pid, psutil.Process(pid).create_time())
+    return Holder(_this_machine(), pid, _start_of(pid))
 
 
 def _this_machine() -> str:
@@ -144,20 +148,32 @@ def _read_holder(path: Path) -> Holder | None:
     """None while it is being written."""
     try:
         value: Any = json.loads(path.read_text(encoding="utf-8"))
-        return Holder(str(value["machine"]), int(value["pid"]), float(value["created"]))
+        return Holder(str(value["machine"]), int(value["pid"]), float(value["start"]))
     except (ValueError, TypeError, KeyError):
         return None
 
 
 def _is_gone(holder: Holder) -> bool:
     try:
-        process = psutil.Process(holder.pid)
-        is_zombie = process.status() == psutil.STATUS_ZOMBIE
-        return is_zombie or abs(process.create_time() - holder.created) > 1.0
+        is_zombie = psutil.Process(holder.pid).status() == psutil.STATUS_ZOMBIE
+        return is_zombie or abs(_start_of(holder.pid) - holder.start) > _SAME_START
     except psutil.NoSuchProcess:
         return True
     except psutil.Error:
         return False
+
+
+def _start_of(pid: int) -> float:
+    """When a process started: clock ticks since the boot on Linux, else seconds since the epoch.
+
+    The latter seem to change when the clock is set. Raises psutil.Error.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return psutil.Process(pid).create_time()
+    behind_name = stat.rpartition(b")")[2].split()  # the name may hold anything; proc(5)
+    return float(behind_name[19])
 
 
 def _generation(path: Path) -> int:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 
-from egcfg_lsp.bench import BenchModel
+from egcfg_lsp.bench import BenchError, BenchModel
 from egcfg_lsp.execution import Job, RunResult, Sandbox, SandboxState
 from egcfg_lsp.model import (
     Continuation,
@@ -86,12 +86,23 @@ class MeteredSandbox:
 
 
 def bench_model(model: str) -> BenchModel:
-    """Name and hash of a catalogue name or a `.gguf` file; raises ModelNotFoundError."""
+    """Name and hash of a catalogue name or a `.gguf` file, as the file is now.
+
+    Raises ModelNotFoundError; BenchError where the file is not what the catalogue says.
+    """
     path = model_file(model)
-    if model in catalogue():  # verified when it was pulled
-        return BenchModel(model, catalogue()[model].sha256)
-    with path.open("rb") as stream:
-        return BenchModel(path.name, hashlib.file_digest(stream, "sha256").hexdigest())
+    try:
+        with path.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror}") from error
+    if model not in catalogue():
+        return BenchModel(path.name, sha256)
+    if sha256 != catalogue()[model].sha256:
+        raise BenchError(
+            f"{path} is not the model {model} of the catalogue: see `egcfg-lsp models verify {model}`"
+        )
+    return BenchModel(model, sha256)
 
 
 def _all_read(usage: Usage) -> Usage:

@@ -9,7 +9,7 @@ both stricter: a tolerance holds for the one output that needs it, not for those
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 RELATIVE = 1e-7
@@ -18,15 +18,14 @@ FLOAT_TOLERANCE = 1e-6
 
 
 def agrees(
-    task_id: str, output: Any, given: Sequence[Any], reference: Callable[..., Any], tolerance: float
+    task_id: str, output: Any, given: Sequence[Any], expected: Any, tolerance: float
 ) -> bool:
-    """Whether the output for `given` is as good as that of `reference`, which must not keep `given`.
+    """Whether the output for `given` is as good as the expected one.
 
     `task_id`: as in the file, without `Mbpp/`; some tasks have several right answers.
     """
     if task_id == "HumanEval/32":
         return abs(polynomial(given[0], output)) <= tolerance
-    expected = reference(*given)
     if task_id in ("2", "7", "111", "140", "232", "249", "579", "769"):
         return set(output) == set(expected)
     if task_id in ("737", "787", "794"):

@@ -6,10 +6,13 @@ was. A folder is of one configuration. Who works on which task is the matter of 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +24,8 @@ from egcfg_lsp.bench import BenchError
 
 CONFIGURATION = "configuration.json"
 _TEMPORARY = ".tmp-"
+_STALE_SECONDS = 3600.0
+"""A temporary file is written in less, or by a process that is gone."""
 T = TypeVar("T")
 _converter = make_converter()
 
@@ -36,8 +41,10 @@ class Results:
         """False: there was a result already, which stays.
 
         `group`: a relative folder; `task_id`: any text; `gamma`: a guidance scale, for files that
-        name it.
+        name it. Raises OSError.
         """
+        if not self.folder.is_dir():  # removed: a new one would lack its configuration
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self.folder))
         path = self._path(group, task_id, gamma)
         path.parent.mkdir(parents=True, exist_ok=True)
         return write_once(path, _converter.unstructure(result))
@@ -62,8 +69,10 @@ def open_results(folder: Path, configuration: Mapping[str, Any]) -> Results:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        # listed first: what another process puts there in between comes with its configuration
+        is_empty = all(path.name.startswith(_TEMPORARY) for path in folder.iterdir())
         if not (folder / CONFIGURATION).exists():
-            if any(not path.name.startswith(_TEMPORARY) for path in folder.iterdir()):
+            if not is_empty:
                 raise BenchError(f"{folder} is not empty and holds no benchmark results")
             write_once(folder / CONFIGURATION, configuration)
     except OSError as error:
@@ -73,6 +82,7 @@ def open_results(folder: Path, configuration: Mapping[str, Any]) -> Results:
             f"{folder} holds results of another configuration ({'; '.join(differences)}): "
             "choose another folder"
         )
+    _sweep(folder)
     return Results(folder)
 
 
@@ -98,13 +108,29 @@ def _differences(there: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str
     ]
 
 
+def _sweep(folder: Path) -> None:
+    """Remove, as far as possible, what killed processes left half written."""
+    with suppress(OSError):
+        with tempfile.TemporaryFile(prefix=_TEMPORARY, dir=folder) as new:
+            now = os.fstat(new.fileno()).st_mtime  # by the clock that the files' times are of
+        for path in folder.rglob(f"{_TEMPORARY}*"):
+            with suppress(OSError):
+                if path.is_file() and now - path.stat().st_mtime > _STALE_SECONDS:
+                    path.unlink()
+
+
 def write_once(path: Path, value: object) -> bool:
-    """Write JSON to a file that is not there yet, whole or not at all; False: it was there."""
-    handle, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=path.parent)
-    temporary = Path(name)
+    """Write JSON to a file that is not there yet, whole or not at all; False: it was there.
+
+    Raises OSError.
+    """
+    temporary = path.parent / f"{_TEMPORARY}{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        # unlike a file of `tempfile`, which nobody else may read, this one is as the umask says
+        with temporary.open("x", encoding="utf-8") as stream:
             json.dump(value, stream, indent=1)
+            stream.flush()
+            os.fsync(stream.fileno())  # else a power loss may leave its name and not its text
         try:
             path.hardlink_to(temporary)
         except FileExistsError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -102,7 +103,7 @@ def run(
     ] = None,
 ) -> None:
     """Problems, solved by several arms side by side, judged by tests in a sandbox."""
-    with _clear_errors():
+    with _clear_errors(), _results_written():
         read = read_dataset(dataset, local_file(data))
         visible = visible or (Visible.FIRST if dataset == "mbpp" else Visible.DOCSTRING)
         problems = select(read.problems, ids, limit, seed)
@@ -167,7 +168,7 @@ def run_cursors(
     ] = True,
 ) -> None:  # fmt: skip
     """One line missing: exact match, and the data set's tests, at three cursors."""
-    with _clear_errors():
+    with _clear_errors(), _results_written():
         dataset = single_lines(read_dataset("infilling", local_file(data)))
         wanted = infilling.variants_named(variants)
         about = bench_model(model)
@@ -203,7 +204,7 @@ def run_typing(
     ] = "product",
 ) -> None:
     """Functions of real packages, typed key by key: what is shown, right, kept and saved."""
-    with _clear_errors():
+    with _clear_errors(), _results_written():
         about = bench_model(model)
         sampled = [
             (package, sample_functions(package, functions, seed))
@@ -294,12 +295,41 @@ def _working_sandbox(advice: str) -> Sandbox:
 
 
 @contextmanager
+def _results_written() -> Iterator[None]:
+    """For a command that writes results: what ends it leaves them as they are, and gives back leases.
+
+    SIGTERM ends it as Ctrl-C does. Raises BenchError in place of the system's OSErrors.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # a TimeoutError of asyncio, say
+            raise
+        raise BenchError(
+            f"cannot write to the folder of results: {_reason(error)}; the same command goes on"
+        ) from error
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _reason(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    return f"{error.strerror or error}{where}"
+
+
+@contextmanager
 def _clear_errors() -> Iterator[None]:
     """One message and exit status 1 for what can be told to the user."""
     try:
         yield
     except (BenchError, ModelError, ModelNotFoundError) as error:
         typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    except OSError as error:
+        if error.errno is None:
+            raise
+        typer.echo(f"error: {_reason(error)}", err=True)
         raise typer.Exit(1) from None
     except KeyboardInterrupt:
         typer.echo("stopped; the same command goes on from here", err=True)

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 
 from egcfg_lsp.bench import BenchError
-from egcfg_lsp.bench.arms import ARMS, Answer, Arm, Bench
+from egcfg_lsp.bench.arms import ARMS, Answer, Arm, Bench, Effort
 from egcfg_lsp.bench.harness import Plan, announce, check, result_of, run_plan
 from egcfg_lsp.bench.problems import Judgement, Problem, Suite, Visible
 from egcfg_lsp.bench.results import Results
 from egcfg_lsp.bench.task import TaskResult
-from egcfg_lsp.model import ModelError
+from egcfg_lsp.model import ModelError, Usage
 from tests.bench import sharing
 
 EXAMPLE = "assert f() == 1"
@@ -72,14 +72,58 @@ async def test_a_run_that_was_ended_goes_on(tmp_path: Path) -> None:
     assert [results[f"HumanEval/{i}"].passed for i in range(3)] == [True, True, False]
 
 
-async def test_a_model_that_cannot_answer_ends_the_run(tmp_path: Path) -> None:
+async def test_a_model_that_cannot_answer_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("egcfg_lsp.bench.harness.RETRY_SECONDS", 0.0)
+    attempts = []
+
     async def run(problem: Problem, bench: Bench) -> Answer:
+        attempts.append(problem.task_id)
         raise ModelError("no memory")
 
     with pytest.raises(ModelError, match="no memory"):
         await run_with(sharing.plan(Arm("broken", run, ())), tmp_path)
+    assert attempts == ["HumanEval/0"] * 2
     assert read(tmp_path) == {}
     assert list((tmp_path / ".leases").iterdir()) == []
+
+
+async def test_a_model_that_hung_once_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once at every task; the result tells only of the attempt that it is from."""
+    monkeypatch.setattr("egcfg_lsp.bench.harness.RETRY_SECONDS", 0.0)
+    attempts: Counter[str] = Counter()
+
+    async def run(problem: Problem, bench: Bench) -> Answer:
+        attempts[problem.task_id] += 1
+        bench.model.usage = Usage(n_generated=7)
+        if attempts[problem.task_id] == 1:
+            raise ModelError("the model worker hung for 60 s")
+        return Answer(problem.before + "    return 1\n")
+
+    assert await run_with(sharing.plan(Arm("shaky", run, ())), tmp_path) == 12
+    assert set(attempts.values()) == {2}
+    assert {result.stats.output_tokens for result in read(tmp_path).values()} == {7}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [
+        (Effort(budget=1_000_000), Effort(budget=1_000_001), "best-of-n_ns8t0.8b1000000"),
+        (Effort(temperature=0.8), Effort(temperature=0.8000001), "best-of-n_ns8t0.8"),
+        (Effort(temperature=1.0), Effort(temperature=1.5), "best-of-n_ns8t1"),
+        (Effort(max_tokens=1_000_000), Effort(max_tokens=1_000_001), "best-of-n_ns8t0.8m1000000"),
+    ],
+)
+def test_efforts_that_differ_have_folders_that_differ(
+    one: Effort, other: Effort, name: str
+) -> None:
+    arm = ARMS["best-of-n"]
+    assert arm.config(one) == name
+    plans = [replace(sharing.plan(arm), effort=effort) for effort in (one, other)]
+    assert plans[0].group(arm) != plans[1].group(arm)
 
 
 @pytest.mark.parametrize(
@@ -156,9 +200,49 @@ def test_who_watches_is_told(tmp_path: Path) -> None:
     assert len(list((tmp_path / "runs").glob("*.json"))) == 2
 
 
-def start(folder: Path, log: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "tests.bench.sharing", str(folder), str(log)]
-    return subprocess.Popen(command)
+WORKER = """
+import asyncio, sys
+from pathlib import Path
+from tests.bench import sharing
+
+print("ready", flush=True)
+input()
+asyncio.run(sharing.main(*map(Path, sys.argv[1:])))
+"""
+
+
+def start(folder: Path, log: Path, n: int) -> list[subprocess.Popen[bytes]]:
+    """Processes that begin at once, however long each took to start."""
+    command = [sys.executable, "-c", WORKER, str(folder), str(log)]
+    pipe = subprocess.PIPE
+    processes = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(n)]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+        process.stdin.close()
+    return processes
+
+
+def kill_at_work(process: subprocess.Popen[bytes], log: Path) -> None:
+    """Kill a process that has begun a task and not ended it."""
+
+    def is_at_work() -> bool:
+        said = [what for pid, what, _ in lines(log) if pid == str(process.pid)]
+        return said[-1:] == ["begins"]
+
+    while True:
+        assert process.poll() is None
+        if is_at_work():
+            process.send_signal(signal.SIGSTOP)
+            if is_at_work():
+                break
+            process.send_signal(signal.SIGCONT)
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
 
 
 def lines(log: Path) -> list[list[str]]:
@@ -168,14 +252,9 @@ def lines(log: Path) -> list[list[str]]:
 def test_of_three_processes_one_is_killed(tmp_path: Path) -> None:
     """No task is lost and none has been done twice: the killed one's is begun anew, and ends once."""
     folder, log = tmp_path / "out", tmp_path / "log"
-    processes = [start(folder, log) for _ in range(3)]
-    victim = processes[0]
-    while not any(pid == str(victim.pid) and what == "begins" for pid, what, _ in lines(log)):
-        time.sleep(0.005)
-        assert victim.poll() is None
-    victim.send_signal(signal.SIGKILL)
-    assert victim.wait() == -signal.SIGKILL
-    assert [process.wait(60) for process in processes[1:]] == [0, 0]
+    victim, *others = start(folder, log, 3)
+    kill_at_work(victim, log)
+    assert [process.wait(60) for process in others] == [0, 0]
     assert set(read(folder)) == {f"HumanEval/{i}" for i in range(sharing.N_PROBLEMS)}
     ends = Counter(task for _, what, task in lines(log) if what == "ends")
     begun = Counter(task for _, what, task in lines(log) if what == "begins")

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from egcfg_lsp.bench import leases as leases_module
 from egcfg_lsp.bench.leases import Holder, Leases, this_process
 
 TTL = 60.0
@@ -70,7 +71,7 @@ def test_a_silent_holder_elsewhere_loses_it_by_our_own_clock(tmp_path: Path) -> 
     [
         pytest.param({}, False, id="this very process lives"),
         pytest.param({"pid": 2**22 + 1}, True, id="no such process"),
-        pytest.param({"created": 1.0}, True, id="its number is another process' now"),
+        pytest.param({"start": 1.0}, True, id="its number is another process' now"),
         pytest.param({"machine": "x", "pid": 2**22 + 1}, False, id="of another machine"),
     ],
 )
@@ -82,11 +83,43 @@ def test_death_on_the_same_machine_is_seen_at_once(
     assert leases(tmp_path).take("t") is expires
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only that clock tells a start")
+@pytest.mark.parametrize("step", [-3600.0, 5.0])
+def test_a_living_holder_survives_that_the_clock_is_set(
+    step: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The starts that psutil tells on Linux are counted from now: they move with the clock."""
+    real = psutil.Process.create_time
+    assert leases(tmp_path).take("t")
+    monkeypatch.setattr(psutil.Process, "create_time", lambda process: real(process) + step)
+    assert not leases(tmp_path).take("t")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("name", ["x", "a) R 1 (b", ") ) )", "\n) S"])
+def test_a_process_may_have_any_name(name: str, tmp_path: Path) -> None:
+    code = f"open('/proc/self/comm', 'w').write({name!r}); print(); input()"
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        before = holder_of(child.pid)
+        child.stdout.readline()
+        assert Path(f"/proc/{child.pid}/comm").read_text() == f"{name}\n"
+        assert holder_of(child.pid) == before
+        assert leases(tmp_path, before).take("t")
+        assert not leases(tmp_path).take("t")
+        child.communicate(b"\n")
+    assert leases(tmp_path).take("t")
+
+
+def holder_of(pid: int) -> Holder:
+    return replace(this_process(), pid=pid, start=leases_module._start_of(pid))
+
+
 def test_zombie_is_dead(tmp_path: Path) -> None:
     """A killed child that its parent has not waited for still has a process number."""
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    holder = replace(this_process(), pid=child.pid, created=psutil.Process(child.pid).create_time())
-    assert leases(tmp_path, holder).take("t")
+    assert leases(tmp_path, holder_of(child.pid)).take("t")
     assert not leases(tmp_path).take("t")
     child.kill()
     while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
@@ -104,6 +137,20 @@ def test_half_written_lease_expires_by_silence(tmp_path: Path) -> None:
     clock.now = TTL + 1
     assert ours.take("t")
     assert [path.name for path in tmp_path.iterdir()] == ["t.2.json"]
+
+
+async def test_a_lease_that_cannot_be_written_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("egcfg_lsp.bench.leases.json.dump", fail)
+    ours = leases(tmp_path)
+    with pytest.raises(OSError, match="disk full"):
+        async with ours.kept_alive():
+            ours.take("t")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_of_many_takers_of_an_expired_lease_one_gets_it(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Judges of EvalPlus' two forms, executed on right and wrong programs; the rows are made up.
 
-They are executed here as the judge does it: set-up, tests, `check`, the function in its place.
+They are executed here as the judge does it: set-up, tests, `check`, the function in its place; and,
+where objects of the program matter, by the judge.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 
 from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench.datasets import Dataset
+from egcfg_lsp.bench.judge import judge
 from egcfg_lsp.bench.plus import Judges, read_judge
 from egcfg_lsp.bench.plus_oracle import agrees, is_same
 from egcfg_lsp.bench.problems import Problem, Suite
@@ -62,6 +64,21 @@ PAIR_SOURCE: Row = {
         "    assertion(first(*inp), exp, 0.1)\n"
     ),
 }
+
+
+CLOSE = """\
+import numpy as np
+
+def assertion(out, exp, atol):
+    exact_match = out == exp
+    if not exact_match and atol != 0:
+        assert np.allclose(out, exp, rtol=1e-07, atol=atol)
+    else:
+        assert exact_match
+
+"""
+OF_HUMANEVAL = "def check(candidate):\n    assertion(candidate(1), {}, 1e-6)\n"
+OF_MBPP = "for inp in [[1]]:\n    assertion(first(*inp), {}, 1e-6)\n"
 
 
 def problem(task_id: str, entry_point: str, dataset: str = "HumanEval") -> Problem:
@@ -168,6 +185,95 @@ def test_mistakes_of_the_published_tests_are_mended(tmp_path: Path) -> None:
     assert not passes(tests, "first", lambda x: None)
 
 
+def suites_expecting(value: str, folder: Path) -> list[tuple[Suite, str]]:
+    """Of both data sets, in the form of Hugging Face, with a tolerance; and the entry points."""
+    of_humaneval = HALF_SOURCE | {"test": CLOSE + OF_HUMANEVAL.format(value)}
+    of_mbpp = PAIR_SOURCE | {"test": CLOSE + OF_MBPP.format(value)}
+    tests = judges(folder, of_humaneval, of_mbpp).tests
+    return [(tests["HumanEval/0"], "half"), (tests["11"], "first")]
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "is_right"),
+    [
+        ("0.5", 0.5 + 1e-9, True),
+        ("0.5", 0.5, True),
+        ("1.0000000001", 1, True),
+        ("1.0000000001", True, True),
+        ("0.5j", 0.5j + 1e-9, True),
+        ("[0.5, 1.0]", [0.5 + 1e-9, 1], True),
+        ("[[0.5], (1.0,)]", [[0.5 + 1e-9], (1,)], True),
+        ("[]", [], True),
+        ("0.5", [], False),
+        ("0.5", [[]], False),
+        ("0.5", [0.5], False),
+        ("0.5", (), False),
+        ("0.5", bytearray(), False),
+        ("0.5", range(0), False),
+        ("0.5", None, False),
+        ("0.5", "0.5", False),
+        ("[]", 0.5, False),
+        ("[0.5]", [], False),
+        ("[0.5]", [[]], False),
+        ("[0.5]", 0.5 + 1e-9, False),
+        ("[0.5]", (0.5 + 1e-9,), False),
+        ("[0.5, 0.5]", [0.5], False),
+        ("[[0.5]]", [[]], False),
+        ("[[0.5]]", [0.5], False),
+        ("0.5", float("nan"), False),
+    ],
+)
+def test_shapes_are_not_stretched(
+    expected: str, output: Any, is_right: bool, tmp_path: Path
+) -> None:
+    for tests, name in suites_expecting(expected, tmp_path):
+        try:
+            has_passed = passes(tests, name, lambda _: output)
+        except (TypeError, ValueError):
+            has_passed = False
+        assert has_passed is is_right
+
+
+@pytest.mark.parametrize(
+    ("body", "is_right"),
+    [
+        ("return 0.5 + 1e-9", True),
+        ("import numpy; return numpy.float64(0.5 + 1e-9)", True),
+        ("return []", False),
+        ("return [[]]", False),
+        ("return Odd()", False),
+        ("return [Odd()]", False),
+    ],
+)
+async def test_a_tolerance_does_not_hold_for_objects(
+    body: str, is_right: bool, tmp_path: Path
+) -> None:
+    odd = (
+        "class Odd:\n    __eq__ = __ne__ = lambda *_: True\n    __len__ = lambda self: 0\n"
+        "    __getitem__ = __float__ = lambda *_: 0.5\n"
+        "    def __array__(self, *_, **__): import numpy; return numpy.array(0.5)\n"
+    )
+    for tests, name in suites_expecting("0.5", tmp_path):
+        judgement = await judge(f"{odd}def {name}(x):\n    {body}\n", tests, name)
+        assert judgement.passed is is_right, judgement
+
+
+@pytest.mark.parametrize("name", ["check", "solution", "sum", "reference"])
+async def test_functions_of_any_name(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "plus.jsonl"
+    solution = f"def {name}(x, y=None):\n    return x[0]\n"
+    row = PAIR | {
+        "entry_point": name,
+        "canonical_solution": solution,
+        "assertion": f"assert {name}((1, 2)) == 1",
+    }
+    path.write_text(json.dumps(row))
+    tests = read_judge(path, Dataset("any", (problem("11", name),), "")).tests["11"]
+    right = await judge(solution, tests, name)
+    assert (right.passed, right.n_tests) == (True, 3), right
+    assert (await judge(solution.replace("0", "-1"), tests, name)).passed is False
+
+
 @pytest.mark.parametrize(
     ("task_id", "output", "given", "expected", "tolerance", "is_right"),
     [
@@ -210,7 +316,7 @@ def test_mistakes_of_the_published_tests_are_mended(tmp_path: Path) -> None:
 def test_what_counts_as_right(
     task_id: str, output: Any, given: list[Any], expected: Any, tolerance: float, is_right: bool
 ) -> None:
-    assert agrees(task_id, output, given, lambda *_: expected, tolerance) == is_right
+    assert agrees(task_id, output, given, expected, tolerance) == is_right
 
 
 def test_a_tolerance_holds_for_one_output_only() -> None:
@@ -239,9 +345,9 @@ def test_types_that_json_has_not(
     assertion: str, given: list[Any], wanted: list[Any], tmp_path: Path
 ) -> None:
     row = PAIR | {"assertion": f"assert {assertion} == 1", "base_input": [given], "plus_input": []}
-    tests = judges(tmp_path, row).tests["11"]
+    row |= {"canonical_solution": "def first(*_): pass\n"}
     space: dict[str, Any] = {}
-    exec(tests.setup + tests.source, space)
+    exec(judges(tmp_path, row).tests["11"].setup, space)
     assert repr(space["inputs"]) == repr([wanted])
 
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import stat
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from egcfg_lsp.bench import BenchError
-from egcfg_lsp.bench.results import CONFIGURATION, open_results, read_configuration
+from egcfg_lsp.bench.results import CONFIGURATION, open_results, read_configuration, write_once
 
 OURS = {"dataset": "infilling", "seed": 1, "model": {"name": "m"}}
 
@@ -46,6 +52,74 @@ def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(OSError, match="disk full"):
         results.write("a", "1", Kept("x", True))
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [".tmp-x1"]
+
+
+def test_what_kills_left_is_swept_an_hour_later(tmp_path: Path) -> None:
+    open_results(tmp_path, OURS).write("a", "1", Kept("x", True))
+    for name, age in [("a/.tmp-old", 4000), (".tmp-old", 4000), ("a/.tmp-new", 3000)]:
+        (tmp_path / name).write_text("{")
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    for path in tmp_path.rglob("*.json"):
+        os.utime(path, (0, 0))
+    open_results(tmp_path, OURS)
+    files = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert files == [".tmp-new", CONFIGURATION, "task_id=1.json"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o002])
+def test_others_may_read_as_the_umask_says(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        results = open_results(tmp_path, OURS)
+        results.write("a", "1", Kept("x", True))
+    finally:
+        os.umask(before)
+    modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*.json")}
+    assert modes == {0o666 & ~umask}
+
+
+def test_text_is_on_the_disk_before_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[int, bool]] = []
+
+    def fsync(handle: int) -> None:
+        synced.append((os.fstat(handle).st_size, (tmp_path / "x.json").exists()))
+
+    monkeypatch.setattr("egcfg_lsp.bench.results.os.fsync", fsync)
+    assert write_once(tmp_path / "x.json", [1])
+    assert synced == [((tmp_path / "x.json").stat().st_size, False)]
+
+
+@pytest.mark.parametrize("step", ["iterdir", "exists"])
+@pytest.mark.parametrize("is_before", [True, False])
+def test_two_processes_begin_at_once(
+    step: str, is_before: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process is faster, right before or behind one of our looks at the folder."""
+    real: Callable[[Path], Any] = getattr(Path, step)
+
+    def overtaken(path: Path) -> Any:
+        monkeypatch.setattr(Path, step, real)
+        seen = None if is_before else real(path)
+        seen = list(seen) if step == "iterdir" and seen is not None else seen
+        assert write_once(tmp_path / CONFIGURATION, OURS)
+        (tmp_path / "runs").mkdir()
+        return real(path) if is_before else seen
+
+    monkeypatch.setattr(Path, step, overtaken)
+    assert open_results(tmp_path, OURS).folder == tmp_path
+    assert getattr(Path, step) is real, "it was overtaken"
+    assert read_configuration(tmp_path) == OURS
+
+
+def test_a_removed_folder_is_not_made_anew(tmp_path: Path) -> None:
+    """It would hold a result and no configuration, and be refused from then on."""
+    results = open_results(tmp_path / "out", OURS)
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(FileNotFoundError):
+        results.write("a", "1", Kept("x", True))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

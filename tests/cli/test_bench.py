@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from egcfg_lsp.bench.models import bench_model
 from egcfg_lsp.cli import app
+from egcfg_lsp.cli import bench as bench_module
+from egcfg_lsp.model import Continuation, Finished, Line, Priority, catalogue
 from tests.bench.problems import data_file
+from tests.bench.sharing import passes
+from tests.support.scripted import ScriptedModel, ScriptedSandbox
 
 HUMANEVAL = {
     "task_id": "HumanEval/0",
@@ -167,3 +179,132 @@ def test_errors_are_one_message(arguments: tuple[str, ...], message: str, tmp_pa
     assert message in text
     assert text.count("\n") == 1
     assert not (tmp_path / "o").exists()
+
+
+class TroubledModel(ScriptedModel):
+    """Something happens while it answers for the second time."""
+
+    def __init__(self, trouble: Callable[[], None]) -> None:
+        super().__init__()
+        self.trouble = trouble
+
+    async def generate(
+        self, continuations: Sequence[Continuation], priority: Priority
+    ) -> AsyncGenerator[Line | Finished]:
+        if len(self.prompts) == 1:
+            self.trouble()
+        async for event in super().generate(continuations, priority):
+            yield event
+
+
+def run_scripted(folder: Path, trouble: Callable[[], None]) -> tuple[int, str]:
+    """A run of three problems into `folder / "o"`, with a scripted model, sandbox and judge."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench_module, "LlamaModel", lambda _: TroubledModel(trouble))
+        patch.setattr(bench_module, "_working_sandbox", lambda _: ScriptedSandbox())
+        patch.setattr(bench_module, "judge_program", judge_scripted)
+        (folder / "m.gguf").write_bytes(b"a model")
+        rows = [{**HUMANEVAL, "task_id": f"HumanEval/{i}"} for i in range(3)]
+        data, out = write(folder / "data.jsonl", *rows), str(folder / "o")
+        where = ("--data", data, "--out", out, "--model", str(folder / "m.gguf"))
+        return bench("run", "humaneval", *where, "--arms", "greedy")
+
+
+async def judge_scripted(*program: Any, deadline_seconds: float) -> Any:
+    return await passes(*program)
+
+
+def results_in(folder: Path) -> int:
+    return len(list(folder.rglob("task_id=*.json")))
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_nothing_more_can_be_written(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    def trouble() -> None:
+        monkeypatch.setattr("egcfg_lsp.bench.results.os.fsync", fail)
+
+    status, text = run_scripted(tmp_path, trouble)
+    (line,) = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert status == 1
+    assert line == (
+        f"error: cannot write to the folder of results: {os.strerror(number)}; the same command goes on"
+    )
+    assert "Traceback" not in text
+    assert results_in(tmp_path) == 1
+    assert list((tmp_path / "o" / ".leases").iterdir()) == []
+    monkeypatch.undo()
+    status, text = run_scripted(tmp_path, lambda: None)
+    assert status == 0, text
+    assert results_in(tmp_path) == 3
+
+
+def test_folder_is_removed_as_it_is_written(tmp_path: Path) -> None:
+    status, text = run_scripted(tmp_path, lambda: shutil.rmtree(tmp_path / "o"))
+    assert status == 1
+    assert "error: cannot write to the folder of results: No such file or directory" in text
+    assert "Traceback" not in text
+    assert not (tmp_path / "o").exists()
+    status, text = run_scripted(tmp_path, lambda: None)
+    assert status == 0, text
+    assert results_in(tmp_path) == 3
+
+
+STOPPED = """
+import os, signal, sys
+from pathlib import Path
+from tests.cli.test_bench import run_scripted
+
+def trouble():
+    assert list((folder / "o" / ".leases").iterdir())
+    os.kill(os.getpid(), signal.Signals[sys.argv[2]])
+
+folder = Path(sys.argv[1])
+status, text = run_scripted(folder, trouble)
+print(text)
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_stopped_run_gives_its_task_back(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", STOPPED, str(tmp_path), name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130, done.stdout + done.stderr
+    assert "stopped; the same command goes on from here" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert results_in(tmp_path) == 1
+    assert list((tmp_path / "o" / ".leases").iterdir()) == []
+
+
+def test_sigterm_is_as_before_behind_a_run(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_scripted(tmp_path, lambda: None)[0] == 0
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_damaged_model_is_not_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its size is right: `models pull` and the server would take it."""
+    monkeypatch.setattr(catalogue, "models_folder", lambda: tmp_path)
+    entry = min(catalogue.catalogue().values(), key=lambda entry: entry.bytes)
+    with entry.path.open("wb") as stream:
+        stream.truncate(entry.bytes)
+    data = write(tmp_path / "data.jsonl", HUMANEVAL)
+    where = ("--data", data, "--out", str(tmp_path / "o"))
+    status, text = bench("run", "humaneval", *where, "--model", entry.name)
+    assert status == 1
+    assert text == (
+        f"error: {entry.path} is not the model {entry.name} of the catalogue: "
+        f"see `egcfg-lsp models verify {entry.name}`\n"
+    )
+
+
+@pytest.mark.model
+def test_a_whole_model_is_named_as_the_catalogue_does(default_model: Path) -> None:
+    (entry,) = [e for e in catalogue.catalogue().values() if e.path == default_model]
+    about = bench_model(entry.name)
+    assert (about.name, about.sha256) == (entry.name, entry.sha256)

@@ -19,6 +19,7 @@ import random
 import symtable
 import sys
 import time
+from collections import deque
 from types import CodeType
 from typing import Any, Iterator, NoReturn, Optional, Sequence
 
@@ -46,7 +47,11 @@ def main() -> None:
 
 
 def run(order: dict[str, Any], program: Program, recorder: Recorder) -> dict[str, Any]:
-    """Load, set up, test; what the last line of the record says."""
+    """Set up, load, test; what the last line of the record says.
+
+    A set-up that needs the program's globals comes after its load, and its exception is the
+    program's; that of any other says that the tests are broken.
+    """
     entry_point = order["entry_point"]
     try:
         setup = compile(order["setup"], "<set-up>", "exec", dont_inherit=True)
@@ -55,6 +60,7 @@ def run(order: dict[str, Any], program: Program, recorder: Recorder) -> dict[str
         recorder.names = {parameter_of_check(tree): entry_point} if is_check else {}
         tests = asserts_recorded(tree, recorder)
         free = free_names(order["setup"], order["source"]) | {entry_point}
+        needs_program = bool(free_names(order["setup"]))
         if entry_point in names_bound(symtable.symtable(order["source"], "<tests>", "exec")):
             return {"broken_tests": "they define %s themselves" % entry_point}
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -63,12 +69,18 @@ def run(order: dict[str, Any], program: Program, recorder: Recorder) -> dict[str
         return {"no_program": True}
     namespace: dict[str, Any] = {"__name__": "tests", RECORDER: recorder}
     random.seed(0)
+    if not needs_program:
+        try:
+            exec(setup, namespace)
+        except BaseException as error:
+            return {"broken_tests": "their set-up raised %s" % clip(explained(error))}
     recorder.start()
     try:
         program.wait_until_loaded()
         outside = globals_of(program, free, entry_point)
-        namespace.update(outside)
-        exec(setup, namespace)
+        if needs_program:
+            namespace.update(outside)
+            exec(setup, namespace)
         namespace.pop(entry_point, None)  # set-up code may hold the reference
         namespace.update(outside)
         exec(tests, namespace)
@@ -90,14 +102,14 @@ class ProgramError(Exception):
 
 
 class Handle:
-    """An object that stays in the program: it equals nothing but itself, and is true."""
+    """An object that stays in the program: it equals nothing but itself, is true, and no number."""
 
     __slots__ = ("__egcfg__",)
 
     def __init__(self, program: Program, number: int, kind: str) -> None:
         object.__setattr__(self, "__egcfg__", (program, number, kind))
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return program_of(self).ask("call", (self, *args), kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -119,6 +131,10 @@ class Handle:
 
     def __len__(self) -> Any:
         return program_of(self).ask("len", (self,))
+
+    def __array__(self, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Without it NumPy makes an array of length and items, which the program chooses."""
+        raise TypeError("%r is no array" % self)
 
     def __bool__(self) -> bool:
         return True
@@ -267,6 +283,9 @@ def change(value: Any, new: Any) -> None:
         raise TypeError("an argument of another type")
     if isinstance(value, (list, bytearray)):
         value[:] = new
+    elif isinstance(value, deque):
+        value.clear()
+        value.extend(new)
     elif isinstance(value, (dict, set)):
         value.clear()
         value.update(new)

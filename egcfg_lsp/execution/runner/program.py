@@ -13,6 +13,7 @@ import operator
 import os
 import sys
 import types
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, BinaryIO, Callable, Optional
 
 from . import wire
@@ -21,7 +22,7 @@ from .confinement import blocked_by_sandbox, clip, lower_limits, silence
 READY, LOADED = 0, 1
 """Identifiers of the two messages that no request has asked for."""
 MODULE = "solution"
-_MUTABLE = (list, dict, set, bytearray)
+_MUTABLE = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict)
 
 
 def main() -> None:
@@ -57,7 +58,7 @@ def serve(program: types.ModuleType, reader: BinaryIO, writer: BinaryIO) -> None
     objects = Objects()
     operations: dict[str, Callable[..., Any]] = {
         "global": program.__dict__.__getitem__,
-        "call": lambda function, *args, **kwargs: function(*args, **kwargs),
+        "call": lambda function, /, *args, **kwargs: function(*args, **kwargs),
         "getattr": getattr,
         "setattr": setattr,
         "getitem": operator.getitem,

@@ -126,7 +126,10 @@ _ENCODERS: dict[type, _Encoder] = {
     set: lambda value, inner: {"set": _encode_items(value, inner)},
     frozenset: lambda value, inner: {"frozenset": _encode_items(value, inner)},
     dict: lambda value, inner: {"dict": _encode_dict(value, inner)},
-    OrderedDict: lambda value, inner: {"OrderedDict": _encode_dict(value, inner)},
+    # `dict.items` gives the order of insertion, whatever was moved since.
+    OrderedDict: lambda value, inner: {
+        "OrderedDict": [[inner(key), inner(item)] for key, item in value.items()]
+    },
     Counter: lambda value, inner: {"Counter": _encode_dict(value, inner)},
     defaultdict: lambda value, inner: {
         "defaultdict": [inner(value.default_factory), _encode_dict(value, inner)]

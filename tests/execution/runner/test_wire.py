@@ -149,6 +149,12 @@ def test_what_arrives_as_something_else(value: Any, arrives: Any) -> None:
     assert arrived == arrives
 
 
+def test_order_of_an_ordered_dict_whose_items_were_moved() -> None:
+    value = OrderedDict(a=1, b=2)
+    value.move_to_end("a")
+    assert there_and_back(value) == value
+
+
 def nested(depth: int) -> list[Any]:
     value: list[Any] = []
     for _ in range(depth):
