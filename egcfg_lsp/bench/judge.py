@@ -52,7 +52,7 @@ Judge = Callable[[str, Suite, str], Awaitable[Judgement]]
 """Program, tests and entry point; `judge` is one."""
 
 DEADLINE_SECONDS = 10.0
-SETUP_SECONDS = 60.0
+SETUP_SECONDS = 300.0
 """For the processes to start, and for set-up code that does not need the program."""
 POLL_SECONDS = 0.02
 MAX_RESULTS = 100

@@ -77,7 +77,8 @@ class AssertResult:
 @dataclass(frozen=True)
 class Judgement:
     passed: bool | None
-    """None: nothing can be said, for the sandbox blocked an action or does not work."""
+    """None: nothing can be said: the sandbox blocked an action or does not work, or the tests cannot
+    be executed."""
     results: tuple[AssertResult, ...] = ()
     """In the order of their execution, the first `judge.MAX_RESULTS`."""
     n_passed: int = 0
