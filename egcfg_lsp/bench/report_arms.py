@@ -188,7 +188,7 @@ def published_line(published: Published) -> str:
     ours = "–" if published.ours.value is None else points(published.ours.value)
     return (
         f"Published: {points(published.rate)} % by the {published.name}; {published.label} here, on "
-        f"{published.ours.n} tasks: {ours} % ({points(low)}–{points(high)}). "
+        f"{published.ours.n} task{'s' if published.ours.n != 1 else ''}: {ours} % ({points(low)}–{points(high)}). "
         f"The published rate lies {place} our interval."
     )
 
