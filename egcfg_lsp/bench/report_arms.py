@@ -185,10 +185,11 @@ def _everything(
 def published_line(published: Published) -> str:
     low, high = published.ours.interval
     place = "inside" if published.is_inside else "outside"
-    ours = "–" if published.ours.value is None else points(published.ours.value)
+    n, rate = published.ours.n, published.ours.value
+    ours = "–" if rate is None else points(rate)
     return (
         f"Published: {points(published.rate)} % by the {published.name}; {published.label} here, on "
-        f"{published.ours.n} task{'s' if published.ours.n != 1 else ''}: {ours} % ({points(low)}–{points(high)}). "
+        f"{n} task{'s' if n != 1 else ''}: {ours} % ({points(low)}–{points(high)}). "
         f"The published rate lies {place} our interval."
     )
 
