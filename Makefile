@@ -8,7 +8,7 @@ LLAMA_WHEELS := https://abetlen.github.io/llama-cpp-python/whl/$(PREBUILT)
 LLAMA := $(shell sed -n 's/^\(llama-cpp-python==[^ ]*\).*/\1/p' requirements.lock)
 EXAMPLE := examples/shop/pricing.py:8
 
-.PHONY: demo test lint bench docs test-editors screenshots lock clean
+.PHONY: demo test hostile lint bench docs test-editors screenshots lock clean
 
 demo: $(VENV)/installed
 	$(BIN)/egcfg-lsp models pull
@@ -17,6 +17,9 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/pytest
+
+hostile: $(VENV)/installed-dev
+	$(BIN)/pytest tests/hostile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

@@ -8,8 +8,9 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter, has_pytest
+from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution.tiers import Tier
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.model.llama.client import LlamaModel
@@ -72,8 +73,11 @@ def _mib(n_bytes: int) -> int:
 
 
 async def _sandbox() -> Finding:
-    state = await Bubblewrap().state()
-    return Finding("sandbox", State.OK if state.works else State.FAILED, state.detail)
+    sandbox = await KernelSandbox().state()
+    if not sandbox.works:
+        return Finding("sandbox", State.FAILED, sandbox.detail)
+    state = State.OK if sandbox.tier is Tier.A else State.WARNING
+    return Finding("sandbox", state, sandbox.detail)
 
 
 def _interpreter(root: Path, settings: Settings) -> Finding:

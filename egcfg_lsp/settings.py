@@ -94,15 +94,32 @@ class Settings(ModelOptions):
         ),
     ] = DEFAULT_MODEL
     trusted: Annotated[
-        bool,
+        bool | None,
         About(
-            "Whether you trust the workspace; without trust nothing of it is executed.", Scope.USER
+            "Whether your editor trusts the workspace; not set: `trust` and your earlier answers "
+            "decide. Without trust nothing of a workspace is executed.",
+            Scope.USER,
         ),
-    ] = False
+    ] = None
+    trust: Annotated[
+        tuple[str, ...],
+        About(
+            "Folders whose tests may be run, with all that is below; absolute, `~` is the home folder.",
+            Scope.USER,
+        ),
+    ] = ()
     interpreter: Annotated[
         str | None,
         About("The Python that runs the tests; not set: the server looks for one.", Scope.USER),
     ] = None
+    environment: Annotated[
+        tuple[str, ...],
+        About(
+            "Names of environment variables that the tests see, with the values that the server has; "
+            "no others of yours are seen.",
+            Scope.USER,
+        ),
+    ] = ()
     deadline_seconds: Annotated[
         float,
         About(
@@ -188,7 +205,8 @@ def resolve_settings(sources: Sequence[Source]) -> tuple[Settings, list[str]]:
 
     A later source overrides an earlier one, but `enabled` stays false and `exclude` only grows:
     patterns with `!` count in the user's own sources only.
-    A wrong value leaves what the earlier sources said, except for `trusted`: that is then false.
+    A wrong value leaves what the earlier sources said, except for `trusted` and `trust`: then nothing
+    is trusted.
     """
     values: dict[str, Any] = {}
     problems: list[str] = []
@@ -225,11 +243,11 @@ def _read(source: Source) -> tuple[dict[str, Any], list[str]]:
     readable = {d.key: d for d in DEFINITIONS if source.is_user or d.about.scope is Scope.PROJECT}
     values: dict[str, Any] = {}
     problems = []
+    fails_closed = False
     for key, value in _items(source.options):
         if key is None:
             problems.append(f"{source.name} must be an object, not {_shown(value)}")
-            if source.is_user:
-                values["trusted"] = False
+            fails_closed |= source.is_user
         elif key not in _BY_KEY:
             hint = _hint(key, readable)
             problems.append(f"{source.name} has an unknown setting {_shown(key)}{hint}")
@@ -244,11 +262,11 @@ def _read(source: Source) -> tuple[dict[str, Any], list[str]]:
             except (ValueError, OverflowError):
                 wanted = _expected(definition)
                 problem = f"`{key}` of {source.name} must be {wanted}, not {_shown(value)}"
-                if key == "trusted":
-                    values["trusted"] = False
+                if key in _NO_TRUST:
+                    fails_closed = True
                     problem += "; the workspace is not trusted"
                 problems.append(problem)
-    return values, problems
+    return values | (_NO_TRUST if fails_closed else {}), problems
 
 
 def _items(options: object) -> Iterator[tuple[Any, object]]:
@@ -340,13 +358,18 @@ def _strict_strs(value: object, _: object) -> tuple[str, ...]:
 
 _converter = Converter()  # its own hooks would make a number of "3" and a string of 3
 _converter.register_structure_hook(bool, _strict_bool)
+_converter.register_structure_hook_func(lambda cls: cls == (bool | None), _strict_bool)
 _converter.register_structure_hook(int, _strict_int)
 _converter.register_structure_hook(float, _strict_float)
 _converter.register_structure_hook(str, _strict_str)
 _converter.register_structure_hook_func(lambda cls: cls == tuple[str, ...], _strict_strs)
 
+_NO_TRUST: dict[str, Any] = {"trusted": False, "trust": ()}
+"""What holds if one of them, or the whole source, has a wrong value."""
+
 _KINDS: dict[Any, str] = {
     bool: "true or false",
+    bool | None: "true or false",
     int: "a whole number",
     int | None: "a whole number",
     float: "a number",

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import egcfg_lsp
 from egcfg_lsp.cli import app
-from egcfg_lsp.cli.settings import settings_page, vscode_properties
+from egcfg_lsp.cli.settings import TRUST, settings_page, vscode_properties
 from egcfg_lsp.completion import Outcome
 from egcfg_lsp.lsp import protocol
 from egcfg_lsp.settings import (
@@ -29,6 +29,7 @@ REPOSITORY = Path(egcfg_lsp.__file__).parents[1]
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
 SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
 README = (REPOSITORY / "README.md").read_text()
+COMMANDS = (protocol.DID_ACCEPT, protocol.TRUST, protocol.REVOKE_TRUST, protocol.OPEN_LOG)
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 
 
@@ -58,14 +59,23 @@ def test_every_custom_method_has_its_section_and_no_other() -> None:
         protocol.OPTIONS_CHANGED,
     }
     assert set(re.findall(r"^## `(egcfg/\w+)`", PROTOCOL, re.MULTILINE)) == methods
-    assert f"`{protocol.DID_ACCEPT}`" in PROTOCOL
+    for command in COMMANDS:
+        assert f"`{command}`" in PROTOCOL
+
+
+def test_commands_of_vscode() -> None:
+    package = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text())
+    titled = {command["command"] for command in package["contributes"]["commands"]}
+    assert titled == {"egcfg.dismiss", *COMMANDS} - {protocol.DID_ACCEPT}
 
 
 def test_fields_of_the_messages() -> None:
     changed, suggestion = section(protocol.SUGGESTIONS_CHANGED).split("A `Suggestion`:")
     assert fields_in(changed) == names_of(protocol.SuggestionsChanged)
     assert fields_in(suggestion) == names_of(protocol.Suggestion)
-    assert fields_in(section(protocol.STATUS)) == names_of(protocol.Status)
+    status, sandbox = section(protocol.STATUS).split("`sandbox`, when known:")
+    assert fields_in(status) == names_of(protocol.Status)
+    assert fields_in(sandbox) == names_of(protocol.Sandbox)
     assert fields_in(section(protocol.TRUST_CHANGED)) == names_of(protocol.TrustChanged)
     assert fields_in(section(protocol.OPTIONS_CHANGED)) == names_of(protocol.OptionsChanged)
     for outcome in Outcome:
@@ -93,7 +103,7 @@ def test_options_of_neovim() -> None:
     init = (folder / "lua" / "egcfg" / "init.lua").read_text()
     table = re.search(r"^local SERVER_OPTIONS = \{(.*?)^\}", init, re.MULTILINE | re.DOTALL)
     assert table is not None
-    names = {definition.name for definition in DEFINITIONS} - {"trusted"}
+    names = {definition.name for definition in DEFINITIONS} - set(TRUST)
     assert set(re.findall(r'"(\w+)"', table[1])) == names
     set_up = (folder / "doc" / "egcfg.txt").read_text().split("Options of the server;")[1]
     assert set(re.findall(r"^ +(\w+) = nil,", set_up, re.MULTILINE)) == names
@@ -103,7 +113,7 @@ def test_examples_of_the_settings() -> None:
     blocks = dict(re.findall(r"^```(\w+)\n(.*?)^```", SETTINGS, re.MULTILINE | re.DOTALL))
     assert set(json.loads(blocks["json"])) <= set(vscode_properties())
     names = {definition.name for definition in DEFINITIONS}
-    assert set(re.findall(r"^  (\w+) =", blocks["lua"], re.MULTILINE)) - {"trust"} <= names
+    assert set(re.findall(r"^  (\w+) =", blocks["lua"], re.MULTILINE)) <= names
     options, problems = project_options(blocks["toml"])
     settings, more_problems = resolve_settings([Source(PYPROJECT, options, is_user=False)])
     assert (problems, more_problems) == ([], [])
@@ -122,14 +132,18 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_room_is_in_the_architecture() -> None:
     package = REPOSITORY / "egcfg_lsp"
     rooms = {p.name for p in package.iterdir() if p.is_dir() and (p / "__init__.py").is_file()}
-    for room in rooms | {"settings.py", "doctor.py"}:
+    for room in rooms | {"settings.py", "doctor.py", "trust.py", "execution_log.py"}:
         assert re.search(rf"^\| `{re.escape(room)}/?` \|", ARCHITECTURE, re.MULTILINE), room
     for module in re.findall(r"`((?:\w+/)+\w+\.py)`", ARCHITECTURE):
         assert (package / module).is_file() or (REPOSITORY / module).is_file(), module
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", *(f"docs/{n}" for n in ("architecture.md", "protocol.md", "settings.md"))]
+    "page",
+    [
+        "README.md",
+        *(f"docs/{n}" for n in ("architecture.md", "protocol.md", "safety.md", "settings.md")),
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = REPOSITORY / page

@@ -45,7 +45,7 @@ def check(sources: list[Source], expected: Settings, *problems: str) -> None:
 def test_what_a_project_may_not_set() -> None:
     of_user = {d.name for d in DEFINITIONS if d.about.scope is Scope.USER}
     loading = {"gpu_layers", "context_tokens", "threads", "flash_attention", "kv_cache_type"}
-    assert of_user == {"trusted", "interpreter", "model"} | loading
+    assert of_user == {"trusted", "trust", "interpreter", "environment", "model"} | loading
 
 
 def read_settings(options: object) -> tuple[Settings, list[str]]:
@@ -97,6 +97,8 @@ LAYERS = 'must be a whole number from 0 to 1000, or "auto"'
         ({"interpreter": ["python"]}, "must be a non-empty string"),
         ({"trusted": 1}, "must be true or false, not 1; the workspace is not trusted"),
         ({"trusted": "true"}, "must be true or false, not 'true'; the workspace is not trusted"),
+        ({"trust": "/p"}, "must be a list of non-empty strings, not '/p'; the workspace is not trusted"),
+        ({"trust": [""]}, "must be a list of non-empty strings, not ['']; the workspace is not trusted"),
         ({"speculate": 0}, "must be true or false, not 0"),
         ({"deadlineSeconds": True}, f"{NUMBER}, not True"),
         ({"deadlineSeconds": math.nan}, f"{NUMBER}, not nan"),
@@ -121,9 +123,10 @@ LAYERS = 'must be a whole number from 0 to 1000, or "auto"'
 )  # fmt: skip
 def test_bad_options_are_reported_once_and_defaulted(options: object, expected: str) -> None:
     settings, problems = read_settings(options)
-    assert settings == Settings()
     (problem,) = problems
     assert expected in problem
+    fails_closed = "is not trusted" in problem or "an object" in problem
+    assert settings == Settings(trusted=False if fails_closed else None)
 
 
 def test_a_problem_shows_little_of_what_is_wrong() -> None:
@@ -169,10 +172,19 @@ def test_a_wrong_value_leaves_what_weaker_sources_said() -> None:
     )
 
 
-@pytest.mark.parametrize("later", [user(trusted="yes"), user(trusted=[]), Source(INIT, 3, True)])
+@pytest.mark.parametrize(
+    "later",
+    [
+        user(trusted="yes"),
+        user(trusted=[]),
+        user(trust="/p", trusted=True),
+        user(trusted=True, trust=["/p", 3]),
+        Source(INIT, 3, True),
+    ],
+)
 def test_trust_fails_closed(later: Source) -> None:
-    settings, problems = resolve_settings([user(trusted=True), later])
-    assert settings.trusted is False
+    settings, problems = resolve_settings([user(trusted=True, trust=["/q"]), later])
+    assert (settings.trusted, settings.trust) == (False, ())
     assert len(problems) == 1
 
 
@@ -250,7 +262,7 @@ def is_valid(definition: Any, value: object) -> bool:
         low, high = definition.about.bounds
         kind = float if definition.type is float else int
         return type(value) is kind and low <= value <= high
-    if definition.type is bool:
+    if definition.type in (bool, bool | None):
         return type(value) is bool
     if definition.type == tuple[str, ...]:
         return isinstance(value, tuple) and all(isinstance(v, str) and v.strip() for v in value)

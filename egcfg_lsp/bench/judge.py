@@ -28,24 +28,16 @@ import tokenize
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench.problems import AssertResult, Judgement, Suite
-from egcfg_lsp.execution import LIMITS
-from egcfg_lsp.execution.bubblewrap import (
-    RUNNER,
-    feed_and_drain,
-    find_bubblewrap,
-    folder_with_home,
-    pipe,
-    read_into,
-    sandboxed_command,
-    started,
-)
+from egcfg_lsp.execution.enclosure import RUNNER, enclosed, feed_and_drain, pipe, read_into
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.runner.judge import ENDED
+from egcfg_lsp.execution.sandbox import KernelSandbox, folder_with_home
 from egcfg_lsp.source.lines import split_lines
 
 Judge = Callable[[str, Suite, str], Awaitable[Judgement]]
@@ -63,8 +55,6 @@ EXIT_SECONDS = 1.0
 """A program that closed its channel has this long to end before it is killed."""
 MODULE, TEST_MODULE = "solution.py", "test_solution.py"
 _CHECK = re.compile(r"^def check\((\w+)\):", re.MULTILINE)
-PROGRAM_FOLDER = "/tmp"
-"""Where a program may write; its own."""
 
 
 async def judge(
@@ -248,39 +238,45 @@ async def _run(
     code: str, tests: Suite, entry_point: str, seconds: float, record: bytearray
 ) -> _Ending:
     """Both processes, from their start to their end; the judge's record grows as it is written."""
-    bwrap = find_bubblewrap()
-    if bwrap is None:
-        raise _NoSandboxError("bubblewrap is not installed")
+    sandbox = _sandbox()
+    if not (state := await sandbox.state()).works:
+        raise _NoSandboxError(state.detail)
+    surroundings = await sandbox.surroundings()
     interpreter = find_interpreter(RUNNER, None, {})
     if folder := folder_with_home(interpreter.prefixes):
         raise _NoSandboxError(f"{folder}, which Python needs, holds the whole home folder")
-    judge_command, program_command = (
-        sandboxed_command(bwrap, interpreter, ["-m", module], working_folder=RUNNER.parent)
-        for module in ("runner.judge", "runner.program")
-    )
+    start = partial(enclosed, surroundings, interpreter)
     judge_socket, program_socket = socket.socketpair()
     read_end, write_end = pipe()
     with judge_socket, program_socket, read_end, write_end:
-        order = {
-            "channel_fd": judge_socket.fileno(),
-            "result_fd": write_end.fileno(),
-            "limits": {**LIMITS, "RLIMIT_CPU": int(SETUP_SECONDS + seconds) + 1},
-            "setup": tests.setup,
-            "source": tests.source,
-            "entry_point": entry_point,
-            "max_results": MAX_RESULTS,
-        }
-        program_order = {
-            "channel_fd": program_socket.fileno(),
-            "limits": {**LIMITS, "RLIMIT_CPU": int(seconds) + 1},
-            "code": code,
-            "folder": PROGRAM_FOLDER,
-        }
         async with (
-            started(judge_command, judge_socket.fileno(), write_end.fileno()) as judging,
-            started(program_command, program_socket.fileno()) as program,
+            start(
+                "judge",
+                judge_socket.fileno(),
+                write_end.fileno(),
+                deadline_seconds=SETUP_SECONDS + seconds,
+            ) as judge_enclosed,
+            start(
+                "program", program_socket.fileno(), deadline_seconds=seconds
+            ) as program_enclosed,
             asyncio.TaskGroup() as group,
         ):
+            order = {
+                "channel_fd": judge_socket.fileno(),
+                "result_fd": write_end.fileno(),
+                "confinement": judge_enclosed.plan,
+                "setup": tests.setup,
+                "source": tests.source,
+                "entry_point": entry_point,
+                "max_results": MAX_RESULTS,
+            }
+            program_order = {
+                "channel_fd": program_socket.fileno(),
+                "confinement": program_enclosed.plan,
+                "code": code,
+                "folder": program_enclosed.tmp,
+            }
+            judging, program = judge_enclosed.process, program_enclosed.process
             for end in (judge_socket, program_socket, write_end):
                 end.close()
             draining = group.create_task(feed_and_drain(program, _json(program_order)))
@@ -296,6 +292,11 @@ async def _run(
             if program_status is None:
                 program.kill()
     return _Ending(status, errors, program_status, draining.result())
+
+
+@cache
+def _sandbox() -> KernelSandbox:
+    return KernelSandbox()
 
 
 def _json(order: dict[str, Any]) -> bytes:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from egcfg_lsp import __version__
-from egcfg_lsp.cli import bench, complete, doctor, models, serve, settings
+from egcfg_lsp.cli import bench, complete, doctor, log, models, serve, settings, trust
 
 app = typer.Typer(
     name="egcfg-lsp",
@@ -20,6 +20,8 @@ app.command("serve")(serve.serve)
 app.command("complete")(complete.complete)
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
+app.command("log")(log.log)
+app.add_typer(trust.app, name="trust")
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")
 

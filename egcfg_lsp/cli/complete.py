@@ -17,7 +17,8 @@ from rich.console import Console
 from egcfg_lsp.completion import Drop, Outcome, Request, Update
 from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
 from egcfg_lsp.completion.project import project_root, read_text_file
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.model.llama.client import LlamaModel
@@ -29,6 +30,7 @@ from egcfg_lsp.settings import (
     resolve_settings,
 )
 from egcfg_lsp.source.lines import position_at
+from egcfg_lsp.trust import Answer, TrustFile, decide
 
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
 _STYLES = {Outcome.VERIFIED: "green", Outcome.FAILS: "red", Outcome.PARTIAL: "red"}
@@ -39,8 +41,13 @@ def complete(
         str, typer.Argument(metavar="PATH:LINE[:COL]", help="1-based; without COL the line's end.")
     ],
     trust: Annotated[
-        bool, typer.Option("--trust", help="Trust the workspace for this run: tests are executed.")
-    ] = False,
+        bool | None,
+        typer.Option(
+            "--trust/--no-trust",
+            help="Whether tests are executed in this run.",
+            show_default="as `egcfg-lsp trust` knows",
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(help="Catalogue name or .gguf file.")] = DEFAULT_MODEL,
     gpu_layers: Annotated[
         int | None, typer.Option(min=0, max=1000, help="Layers on the GPU.", show_default="all")
@@ -51,7 +58,7 @@ def complete(
     console = Console(highlight=False, soft_wrap=True)
     try:
         options = {"model": model, "trusted": trust, "gpuLayers": gpu_layers}
-        request = with_settings(read_request(place), options)
+        request = with_trust(with_settings(read_request(place), options))
         show = _nothing if as_json else _Printer(console, request)
         update = asyncio.run(_climb(request, show))
     except (ModelError, ModelNotFoundError, PlaceError) as error:
@@ -87,6 +94,18 @@ def with_settings(request: Request, options: Mapping[str, object]) -> Request:
     for problem in (*problems, *wrong):
         typer.echo(f"warning: {problem}", err=True)
     return replace(request, settings=settings)
+
+
+def with_trust(request: Request) -> Request:
+    """The request with the decision whether its tests may be run; the command line has the last word."""
+    settings = request.settings
+    if settings.trusted is not None or request.root is None:
+        return request
+    remembered = TrustFile().read()
+    if remembered.problem:
+        typer.echo(f"warning: {remembered.problem}", err=True)
+    answer = decide(request.root, word=None, listed=settings.trust, remembered=remembered)
+    return replace(request, settings=replace(settings, trusted=answer is Answer.TRUSTED))
 
 
 def read_request(place: str) -> Request:
@@ -171,11 +190,14 @@ async def _climb(request: Request, show: Callable[[Update], None]) -> Update:
     if (cause := await asyncio.to_thread(reason_not_to_ask, request)) is not None:
         return replace(last, drops=(Drop(cause),))
     model = LlamaModel(model_file(request.settings.model), request.settings)
+    log = ExecutionLog()
+    tools = Tools(model, LoggedSandbox(KernelSandbox(), log))
     try:
-        async with aclosing(ladder(request, Tools(model, Bubblewrap()))) as updates:
+        async with aclosing(ladder(request, tools)) as updates:
             async for update in updates:
                 show(update)
                 last = update
     finally:
         await model.close()
+        await asyncio.to_thread(log.close)
     return last

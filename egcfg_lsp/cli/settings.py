@@ -14,6 +14,8 @@ import typer
 
 from egcfg_lsp.settings import DEFINITIONS, Definition, ModelOptions, Scope
 
+TRUST = ("trusted", "trust")
+"""Settings that VS Code has not."""
 AS_JSON = typer.Option("--json", help="As the properties in VS Code's package.json.")
 
 
@@ -35,11 +37,11 @@ def settings_page() -> str:
 
 
 def vscode_properties() -> dict[str, dict[str, Any]]:
-    """The properties of `contributes.configuration`; trust is not one, VS Code has its own.
+    """The properties of `contributes.configuration`; trust is none, VS Code has its own.
 
     Settings of the user have the scope `machine`: VS Code ignores them in a workspace's files.
     """
-    return {f"egcfg.{d.key}": _property(d) for d in DEFINITIONS if d.name != "trusted"}
+    return {f"egcfg.{d.key}": _property(d) for d in DEFINITIONS if d.name not in TRUST}
 
 
 def _property(definition: Definition) -> dict[str, Any]:
@@ -58,6 +60,7 @@ _TEXT = {"type": "string"}
 _AUTO_OR_INTEGER = {"type": ["integer", "string"], "pattern": "^auto$"}
 _SCHEMAS: dict[Any, dict[str, Any]] = {
     bool: {"type": "boolean"},
+    bool | None: {"type": "boolean"},
     int: {"type": "integer"},
     int | None: _AUTO_OR_INTEGER,
     float: {"type": "number"},
@@ -122,8 +125,10 @@ They are read from your own configuration only; in the files of a project they a
 
 $user
 
-In VS Code `trusted` is no setting: its workspace trust is used.
-In Neovim it is made from the list of folders `trust`.
+`trusted` is for editors that have a workspace trust of their own: VS Code sends it, and has neither \
+`trusted` nor `trust` as a setting.
+With any other client the server asks once for a folder that nobody has said anything about, and remembers \
+the answer ([safety](safety.md#trust)).
 
 ## Yours or a project's
 
@@ -174,5 +179,5 @@ first, and the others as the last.
 those with `!` of your own settings only: a project can only restrict.
 - `null` counts as not set.
 - An unknown key or a wrong value is reported, and what the weaker places say stays; \
-only a wrong value of `trusted` is taken as false.
+only after a wrong value of `trusted` or `trust` nothing is trusted.
 """)

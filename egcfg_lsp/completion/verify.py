@@ -6,14 +6,20 @@ least one of the tests fails.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from egcfg_lsp.completion import Outcome, Request, Suggestion
 from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
+from egcfg_lsp.execution.sandbox import allowed_environment
 from egcfg_lsp.source.edit import close_open_blocks, splice, without_lines
 from egcfg_lsp.source.oracle import OracleTest
+
+_UNTRUSTED = "not run: the workspace is not trusted"
+UNTRUSTED = f"⊘ {_UNTRUSTED}"
+"""The summary of a suggestion whose tests would run if they were allowed to."""
 
 
 class Verdict(NamedTuple):
@@ -30,7 +36,7 @@ def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | 
     if request.path is not None and request.path.suffix == ".ipynb":
         return "not run: a notebook is no module that tests can import"
     if not request.settings.trusted:
-        return "not run: the workspace is not trusted"
+        return _UNTRUSTED
     return None
 
 
@@ -59,6 +65,7 @@ async def verify(
         first_line=candidate.first_line,
         last_line=candidate.last_line,
         deadline_seconds=request.settings.deadline_seconds,
+        environment=allowed_environment(request.settings.environment, os.environ),
     )
     result = await sandbox.run(job)
     if not candidate.is_as_shown:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.tiers import Tier
 from egcfg_lsp.source.oracle import OracleTest
 
 
@@ -35,6 +36,8 @@ class Job:
     last_line: int
     """1-based, inclusive: the lines whose execution is watched."""
     deadline_seconds: float
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables the run sees besides the sandbox's own, which win."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class SandboxState:
     name: str
     works: bool
     detail: str
+    tier: Tier = Tier.NONE
 
 
 class Sandbox(Protocol):
@@ -76,9 +80,20 @@ LIMITS: Mapping[str, int] = {
     "RLIMIT_CORE": 0,
     "RLIMIT_DATA": 2 << 30,
     "RLIMIT_FSIZE": 64 << 20,
+    "RLIMIT_MEMLOCK": 0,
+    "RLIMIT_MSGQUEUE": 0,
+    "RLIMIT_NICE": 0,
     "RLIMIT_NOFILE": 256,
     "RLIMIT_NPROC": 64,
+    "RLIMIT_RTPRIO": 0,
+    "RLIMIT_SIGPENDING": 256,
+    "RLIMIT_STACK": 64 << 20,
 }
 """Resource limits of a run, in the units of `setrlimit`; CPU time follows the deadline."""
+MEMORY_BYTES = 4 << 30
+"""Resident memory of all processes of a run together, which is looked at now and then."""
+TMP_BYTES = 64 << 20
+TMP_INODES = 4096
+"""Of the private folder for temporary files; a file, folder or link is one inode."""
 RECORD_BYTES = 64 << 10
 """Largest result record that is read."""

@@ -15,7 +15,9 @@ from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp.completion.project import read_text_file
+from egcfg_lsp.lsp.trust_owner import TrustOwner
 from egcfg_lsp.settings import PYPROJECT, Settings, Source, project_options, resolve_settings
+from egcfg_lsp.trust import Answer
 
 SECTION = "egcfg"
 MAX_PROBLEMS = 20
@@ -38,13 +40,12 @@ class Configuration:
     `on_problem` is told each problem once. Must be used from the server's event loop.
     """
 
-    def __init__(self, on_problem: Callable[[str], None]) -> None:
-        self._on_problem = on_problem
+    def __init__(self, on_problem: Callable[[str], None], trust: TrustOwner) -> None:
+        self._on_problem, self._trust = on_problem, trust
         self._told: set[str] = set()
         self._user = Source("initializationOptions", None, is_user=True)
         self._pushed: object = None
         self._pulled: dict[Path | None, object] = {}
-        self._trusted: bool | None = None
         self._resolved: dict[tuple[Path | None, Path | None], _Resolved] = {}
 
     @property
@@ -53,23 +54,24 @@ class Configuration:
         return self.of(None, None)
 
     def of(self, root: Path | None, folder: Path | None) -> Settings:
-        """The settings for a project's root in a workspace folder."""
-        file = None if root is None else root / "pyproject.toml"
-        stamp = _stamp(file)
-        known = self._resolved.get((root, folder))
-        if known is None or known.stamp != stamp:
-            known = _Resolved(stamp, self._resolve(file if stamp else None, folder))
-            self._resolved[root, folder] = known
-        return known.settings
+        """The settings for a project's root in a workspace folder; `trusted` is the decision for it."""
+        settings = self._settings(root, folder)
+        is_trusted = self._trust.decide(root, settings) is Answer.TRUSTED
+        return replace(settings, trusted=is_trusted)
+
+    def decision(self, root: Path | None, folder: Path | None) -> Answer | None:
+        """Whether the project's tests may be run; None: nobody has said."""
+        return self._trust.decide(root, self._settings(root, folder))
+
+    @property
+    def editor_trusts(self) -> bool | None:
+        """What the client says of its workspace; None: it has no trust of its own."""
+        return self._trust.word_of(self._settings(None, None))
 
     def set_user_options(self, options: object) -> None:
         """New options of the user's own; they say anew whether the workspace is trusted."""
         self._user = Source("initializationOptions", options, is_user=True)
-        self._trusted = None
-        self._resolved.clear()
-
-    def set_trust(self, trusted: bool) -> None:
-        self._trusted = trusted
+        self._trust.word = None
         self._resolved.clear()
 
     def set_pushed(self, options: object) -> None:
@@ -94,6 +96,15 @@ class Configuration:
         self._pulled = dict(zip(scopes, answer or [], strict=False))
         self._resolved.clear()
 
+    def _settings(self, root: Path | None, folder: Path | None) -> Settings:
+        file = None if root is None else root / "pyproject.toml"
+        stamp = _stamp(file)
+        known = self._resolved.get((root, folder))
+        if known is None or known.stamp != stamp:
+            known = _Resolved(stamp, self._resolve(file if stamp else None, folder))
+            self._resolved[root, folder] = known
+        return known.settings
+
     def _resolve(self, pyproject: Path | None, folder: Path | None) -> Settings:
         options = self._pulled.get(folder, self._pulled.get(None))
         table, problems = (None, []) if pyproject is None else _read_project(pyproject)
@@ -108,7 +119,7 @@ class Configuration:
             if problem not in self._told and len(self._told) < MAX_PROBLEMS:
                 self._told.add(problem)
                 self._on_problem(problem)
-        return settings if self._trusted is None else replace(settings, trusted=self._trusted)
+        return settings
 
 
 def _read_project(path: Path) -> tuple[object, list[str]]:

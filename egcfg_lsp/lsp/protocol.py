@@ -14,6 +14,9 @@ STATUS = "egcfg/status"
 TRUST_CHANGED = "egcfg/trustChanged"
 OPTIONS_CHANGED = "egcfg/optionsChanged"
 DID_ACCEPT = "egcfg.didAccept"
+TRUST = "egcfg.trust"
+REVOKE_TRUST = "egcfg.revokeTrust"
+OPEN_LOG = "egcfg.openLog"
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,21 @@ class SuggestionsChanged:
 
 
 @dataclass(frozen=True)
+class Sandbox:
+    tier: str
+    works: bool
+    detail: str
+
+
+@dataclass(frozen=True)
 class Status:
     state: str
     """`starting`, `ready`, `busy` or `error`."""
     message: str
+    sandbox: Sandbox | None = None
+    """None: not known yet."""
+    trusted: bool | None = None
+    """None: nobody has said."""
 
 
 @dataclass(frozen=True)

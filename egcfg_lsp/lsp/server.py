@@ -9,8 +9,16 @@ from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp import __version__
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
-from egcfg_lsp.lsp.features import configuration, documents, inline_completion, lifecycle, trust
+from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution_log import ExecutionLog
+from egcfg_lsp.lsp.features import (
+    configuration,
+    documents,
+    execution_log,
+    inline_completion,
+    lifecycle,
+    trust,
+)
 from egcfg_lsp.lsp.model_owner import MakeModel, Pull
 from egcfg_lsp.lsp.session import Session
 from egcfg_lsp.model import LanguageModel
@@ -31,11 +39,15 @@ _NOTEBOOKS = types.NotebookDocumentSyncOptions(
 def make_server(
     make_model: MakeModel | None = None, sandbox: Sandbox | None = None, pull: Pull = pull
 ) -> LanguageServer:
-    """A server with the given model and sandbox, by default llama.cpp and bubblewrap."""
+    """A server with the given model and sandbox, by default llama.cpp and the kernel's."""
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs users' code
     server = LanguageServer("egcfg-lsp", __version__, notebook_document_sync=_NOTEBOOKS)
-    session = Session(server, make_model or _llama_model, sandbox or Bubblewrap(), pull)
-    for feature in (lifecycle, documents, configuration, inline_completion, trust):
+    session = Session(
+        server, make_model or _llama_model, sandbox or KernelSandbox(), pull, ExecutionLog()
+    )
+    for feature in (
+        lifecycle, documents, configuration, inline_completion, trust, execution_log,
+    ):  # fmt: skip
         feature.register(server, session)
     return server
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +24,9 @@ from egcfg_lsp.completion.context import Contexts
 from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
 from egcfg_lsp.completion.engine import Tools
 from egcfg_lsp.completion.project import project_at, project_root
-from egcfg_lsp.execution import Sandbox
+from egcfg_lsp.completion.verify import UNTRUSTED
+from egcfg_lsp.execution import Sandbox, SandboxState
+from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox, tier_of
 from egcfg_lsp.lsp import protocol
 from egcfg_lsp.lsp.configuration import SECTION, Configuration
 from egcfg_lsp.lsp.documents import (
@@ -38,11 +40,13 @@ from egcfg_lsp.lsp.documents import (
     path_of,
 )
 from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
+from egcfg_lsp.lsp.trust_owner import TrustOwner, folder_to_ask_for
 from egcfg_lsp.model import LanguageModel, ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import without_lines
+from egcfg_lsp.trust import Answer, TrustError, TrustFile
 
 GRACE_SECONDS = 0.05
 """How long an abandoned completion goes on, in case the next request continues it."""
@@ -64,14 +68,25 @@ class Snapshot:
     request: Request
     wait_seconds: float = 0.0
     """Before the model is asked."""
+    folder: Path | None = None
+    """Of the workspace, with the document in it."""
 
 
 class Session:
     def __init__(
-        self, server: LanguageServer, make_model: MakeModel, sandbox: Sandbox, pull: Pull
+        self,
+        server: LanguageServer,
+        make_model: MakeModel,
+        sandbox: Sandbox,
+        pull: Pull,
+        execution_log: ExecutionLog,
     ) -> None:
-        self.configuration = Configuration(lambda told: self.show(types.MessageType.Warning, told))
-        self._server, self._sandbox = server, sandbox
+        self.trust = TrustOwner(TrustFile(), self._warn)
+        self.configuration = Configuration(self._warn, self.trust)
+        self.execution_log = execution_log
+        self._server = server
+        self._sandbox = LoggedSandbox(sandbox, execution_log)
+        self._sandbox_state: SandboxState | None = None
         self._owner = ModelOwner(server, make_model, pull)
         self._completions: Completions | None = None
         self._model: LanguageModel | None = None
@@ -104,12 +119,14 @@ class Session:
             finally:
                 self._configured.set()
         settings = self.configuration.user
-        self.tell(protocol.Status("starting", f"loading {settings.model}"))
-        state = await self._sandbox.state()
+        self.tell("starting", f"loading {settings.model}")
+        loop = asyncio.get_running_loop()
+        self.execution_log.on_problem = lambda told: _call_soon(loop, self._warn, told)
+        state = self._sandbox_state = await self._sandbox.state()
         sandbox = f"sandbox: {state.name}" if state.works else f"no sandbox: {state.detail}"
         self._ready_message = f"ready · {settings.model} · {sandbox}"
         if not state.works:
-            self.show(types.MessageType.Warning, f"tests are not run: {state.detail}")
+            self._warn(f"tests are not run: {state.detail}")
         await self._load_model()
 
     async def configured(self) -> None:
@@ -147,7 +164,7 @@ class Session:
             starts_line=not request.line_before.strip(),
             is_automatic=is_automatic,
         )
-        return Snapshot(uri, document.version or 0, position, request, wait)
+        return Snapshot(uri, document.version or 0, position, request, wait, folder)
 
     def is_current(self, snapshot: Snapshot) -> bool:
         """Whether the document still has the snapshot's version."""
@@ -184,7 +201,7 @@ class Session:
             self.remember(before.uri, before.position.line)
         if self._completions is not None:
             self._completions.stop_unless_fits(snapshot.request)
-        self.tell(protocol.Status("busy", "thinking…"))
+        self.tell("busy", "thinking…")
 
     def abandon(self, snapshot: Snapshot) -> None:
         """The client wants no answer to this request: stop, unless a newer one soon continues it."""
@@ -253,10 +270,29 @@ class Session:
             self.start(self.warm_up())
 
     def set_trust(self, trusted: bool) -> None:
-        self.configuration.set_trust(trusted)
-        if not trusted and self._completions is not None:
-            self._completions.stop_unless_fits(None)  # what runs, runs no longer
-            self.rest()
+        """What the client says of its workspace."""
+        self.trust.word = trusted
+        self._trust_changed()
+
+    async def answer(self, folder: Path, answer: Answer) -> Path:
+        """What the user says of a folder, for good; the real one is returned. Raises TrustError."""
+        real = await self.trust.answer(folder, answer)
+        self._trust_changed()
+        return real
+
+    def folders_at(self, uri: str | None) -> list[Path]:
+        """The folders that an answer is about: the document's, without a document the whole workspace."""
+        workspace = self._server.workspace
+        if uri is None and (folders := folders_of(workspace)):
+            return folders
+        if uri is None:
+            uri = self._latest.uri if self._latest is not None else ""
+        path = path_of(workspace, uri)
+        if path is None:
+            return []
+        folder = folder_of(workspace, path)
+        asked = folder_to_ask_for(project_root(path, folder), folder)
+        return [] if asked is None else [asked]
 
     async def pull_configuration(self) -> bool:
         """Ask the client for its settings; whether it can tell them."""
@@ -266,8 +302,14 @@ class Session:
         await self.configuration.pull(self._server, folders_of(self._server.workspace))
         return True
 
-    def tell(self, status: protocol.Status) -> None:
+    def tell(self, state: str, message: str) -> None:
         """Send a status that differs from the last one."""
+        status = protocol.Status(
+            state,
+            message,
+            _sandbox_status(self._sandbox_state),
+            self._is_trusted(),
+        )
         if status != self._status:
             self._status = status
             self._server.protocol.notify(protocol.STATUS, protocol.to_json(status))
@@ -276,11 +318,11 @@ class Session:
         """Say that nothing is under way, unless something is; and why nothing is suggested."""
         if self._completions is None or not self._completions.is_busy:
             message = f"nothing here: {silence}" if silence else self._ready_message
-            self.tell(protocol.Status("ready", message))
+            self.tell("ready", message)
 
     def fail(self, message: str) -> None:
         """Report an error: in the status always, as a message once."""
-        self.tell(protocol.Status("error", message))
+        self.tell("error", message)
         if message not in self._errors_told:
             self._errors_told.add(message)
             self.show(types.MessageType.Error, message)
@@ -295,6 +337,7 @@ class Session:
         if self._completions is not None:
             await self._completions.close()
         await self._owner.close()
+        await asyncio.to_thread(self.execution_log.close)
 
     async def _subscribe_to_configuration(self) -> None:
         """Some clients tell of changed settings only if they were asked to."""
@@ -331,10 +374,54 @@ class Session:
                 self._errors_told.clear()
                 await self._load_model()
 
+    def _warn(self, message: str) -> None:
+        self.show(types.MessageType.Warning, message)
+
+    def _trust_changed(self) -> None:
+        """What runs without trust, runs no longer, and what it said does not arrive."""
+        completions = self._completions
+        if completions is not None and self._is_trusted() is not True:
+            completions.stop_unless_fits(None)
+        self.rest()
+
+    def _is_trusted(self) -> bool | None:
+        """Whether the tests around the latest request, else of the workspace, may be run."""
+        if self._latest is not None:
+            root, folder = self._latest.request.root, self._latest.folder
+        else:
+            folder = next(iter(folders_of(self._server.workspace)), None)
+            root = folder
+        decision = self.configuration.decision(root, folder)
+        return None if root is None or decision is None else decision is Answer.TRUSTED
+
+    def _ask_for_trust(self, completion: Completion) -> None:
+        """Where a suggestion was not run only because nobody has said whether it may."""
+        request, state = completion.request, self._sandbox_state
+        best = next(iter(completion.update.suggestions), None)
+        if best is None or best.summary != UNTRUSTED or request.root is None:
+            return
+        folder = folder_of(self._server.workspace, request.path)
+        asked = folder_to_ask_for(request.root, folder)
+        if (
+            asked is not None
+            and state is not None
+            and state.works
+            and self.configuration.decision(request.root, folder) is None
+        ):
+            self.start(self._ask(asked))
+
+    async def _ask(self, folder: Path) -> None:
+        try:
+            if await self.trust.ask(self._server, folder) is not None:
+                self._trust_changed()
+        except TrustError as error:
+            self._warn(str(error))
+
     def _on_update(self, completion: Completion) -> None:
         """Tell the client what changed in the completion that its latest request waits for."""
         if completion.update.done:
             self.rest()
+            self._ask_for_trust(completion)
         latest, answering = self._latest, self._answering
         if latest is None or not self.is_current(latest):
             return
@@ -384,6 +471,16 @@ class Session:
         workspace = self._server.client_capabilities.workspace
         edits = workspace.workspace_edit if workspace is not None else None
         return edits is not None and bool(edits.document_changes)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, call: Callable[[str], None], message: str) -> None:
+    """From another thread, which may outlive the loop."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, message)
+
+
+def _sandbox_status(state: SandboxState | None) -> protocol.Sandbox | None:
+    return None if state is None else protocol.Sandbox(tier_of(state), state.works, state.detail)
 
 
 def _is_elsewhere(before: Snapshot, now: Snapshot) -> bool:

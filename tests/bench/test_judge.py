@@ -12,7 +12,7 @@ from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench import judge as judge_module
 from egcfg_lsp.bench.judge import MAX_RESULTS, judge, module_of_tests, write_project
 from egcfg_lsp.bench.problems import Judgement, Suite
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
 
 CHECK = Suite(
     "own",
@@ -35,7 +35,7 @@ RIGHT = add("return a + b")
 
 async def test_this_machine_has_a_sandbox() -> None:
     """Without one every judgement below would be inconclusive: then this test says why."""
-    state = await Bubblewrap().state()
+    state = await KernelSandbox().state()
     assert state.works, state.detail
 
 

@@ -1,7 +1,8 @@
 """The real server with a scripted model and sandbox; options come from the environment as JSON.
 
 Keys: `lines`, `delay`, `passes_if`, `run_delay`, `model_error`, `noisy` (print to stdout at every
-run), `missing_model`, `pull_steps`, `pull_error`, `tcp`. A model other than the default one says its name.
+run), `no_sandbox`, `missing_model`, `pull_steps`, `pull_error`, `tcp`. A model
+other than the default one says its name.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ def answer(job: Job) -> RunResult:
     return judge(job)
 
 
-sandbox = ScriptedSandbox(answer=answer, delay_seconds=options.get("run_delay", 0.0))
+sandbox = ScriptedSandbox(
+    answer=answer,
+    delay_seconds=options.get("run_delay", 0.0),
+    works=not options.get("no_sandbox"),
+)
 is_there = not options.get("missing_model")
 
 

@@ -5,7 +5,7 @@ import * as vscode from 'vscode';
 import { CloseAction, type ErrorHandler, LanguageClient, State } from 'vscode-languageclient/node';
 import { GhostText } from './ghostText';
 import { configurationMiddleware, initializationOptions, serverCommand, userOptions } from './settings';
-import type { Status, SuggestionsChanged } from './suggestion';
+import { describeStatus, type Status, type SuggestionsChanged } from './suggestion';
 
 const STATUS_ICONS: Record<Status['state'], string> = {
   starting: '$(loading~spin)',
@@ -74,9 +74,9 @@ async function start(cwd: string): Promise<void> {
     middleware: { ...ghostText.middleware, workspace: configurationMiddleware },
   });
   statusItem.name = 'egcfg';
-  const showStatus = ({ state, message }: Status): void => {
-    statusItem.text = `${STATUS_ICONS[state]} egcfg`;
-    statusItem.tooltip = message;
+  const showStatus = (status: Status): void => {
+    statusItem.text = `${STATUS_ICONS[status.state]} egcfg`;
+    statusItem.tooltip = describeStatus(status);
     statusItem.show();
   };
   client.onNotification('egcfg/status', showStatus);
@@ -96,7 +96,7 @@ async function start(cwd: string): Promise<void> {
     client.hasStarted = true;
   } catch (error) {
     client.error('The server did not start', error);
-    showStatus({ state: 'error', message: `egcfg: ${command} did not start` });
+    showStatus({ state: 'error', message: `egcfg: ${command} did not start`, sandbox: null, trusted: null });
     void explainStartError(client, command);
   }
 }

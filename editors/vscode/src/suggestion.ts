@@ -16,7 +16,12 @@ export interface SuggestionsChanged {
   done: boolean;
 }
 
-export interface Status { state: 'starting' | 'ready' | 'busy' | 'error'; message: string }
+export interface Status {
+  state: 'starting' | 'ready' | 'busy' | 'error';
+  message: string;
+  sandbox: { tier: string; works: boolean; detail: string } | null;
+  trusted: boolean | null;
+}
 
 /** A place in a document that completions are asked for. */
 export interface Place { uri: string; version: number; position: Position }
@@ -25,6 +30,16 @@ export interface Place { uri: string; version: number; position: Position }
 export interface Shown extends Place, Omit<Suggestion, 'range'> {}
 
 export interface Change { range: Range; text: string }
+
+/** What the status bar says when it is hovered: what goes on, what protects the machine, whose word it is. */
+export function describeStatus({ message, sandbox, trusted }: Status): string {
+  const parts = [message];
+  if (sandbox) {
+    parts.push(sandbox.works ? `Sandbox, tier ${sandbox.tier}: ${sandbox.detail}` : `No sandbox: ${sandbox.detail}`);
+  }
+  parts.push(trusted ? 'The tests here are run.' : 'The tests here are not run: the workspace is not trusted.');
+  return parts.join('\n');
+}
 
 export function samePosition(a: Position, b: Position): boolean {
   return a.line === b.line && a.character === b.character;

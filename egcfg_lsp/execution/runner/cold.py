@@ -15,40 +15,42 @@ import ast
 import copy
 import dis
 import doctest
-import errno
 import importlib.machinery
 import json
 import os
-import resource
 import sys
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Callable, Optional, Sequence
 
-BLOCKED_ERRNOS = {
-    errno.EPERM,
-    errno.EACCES,
-    errno.EROFS,
-    errno.ENETUNREACH,
-    errno.ENETDOWN,
-    errno.EADDRNOTAVAIL,
-}
-MAX_TEXT = 200
+from .candidate import serve
+from .confinement import (
+    ConfinementError,
+    become_ordinary,
+    blocked_by_sandbox,
+    clip,
+    confine,
+    reserve,
+    silence,
+)
+
 WRAPPER = "__egcfg_assert__"
 
 
 def main() -> None:
-    job = json.loads(sys.stdin.read())
-    with open(os.devnull) as null:
-        os.dup2(null.fileno(), 0)
-    for name, value in job["limits"].items():
-        lower_limit(getattr(resource, name), value)
-    result_fd = job["result_fd"]
-    os.set_inheritable(result_fd, False)
-    sys.path[0] = job["root"]
-    source_folder = os.path.join(job["root"], "src")
-    if os.path.isdir(source_folder):
-        sys.path.append(source_folder)
-    record = run(job)
+    job = json.loads(sys.stdin.buffer.read())
+    result_fd = reserve(job["result_fd"])
+    silence(0)
+    try:
+        confine(job["confinement"], [result_fd])
+        os.chdir(job["root"])
+    except (ConfinementError, OSError) as error:
+        record: dict[str, Any] = {"error": str(error)}
+    else:
+        become_ordinary(job["root"])
+        source_folder = os.path.join(job["root"], "src")
+        if os.path.isdir(source_folder):
+            sys.path.append(source_folder)
+        record = run(job)
     record["nonce"] = job["nonce"]
     os.write(result_fd, json.dumps(record).encode())
     os.close(result_fd)
@@ -58,10 +60,9 @@ def main() -> None:
 
 def run(job: dict[str, Any]) -> dict[str, Any]:
     try:
-        with open(job["path"], "rb") as stream:
-            source = stream.read()
+        source = source_of(job)
         code = compile(source, job["path"], "exec", dont_inherit=True)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", None)
         return {
             "syntax_error": "%s%s"
@@ -72,8 +73,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     except ImportError:
         return {"error": "the interpreter has no pytest (%s)" % sys.executable}
     words = {test["name"] for test in job["tests"] if test["kind"] == "asserts"}
-    asserts = ModuleAsserts(job["path"], source, words)
-    session = Session(job, code_lines(code), asserts)
+    asserts = ModuleAsserts(job["path"], source, words, job["text"] is not None)
+    session = Session(job, functions_in(code), asserts)
     paths = sorted({test["path"] for test in job["tests"]})
     arguments = [
         "-q",
@@ -96,15 +97,27 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     return session.record(status)
 
 
+def source_of(job: dict[str, Any]) -> bytes:
+    """The candidate: the order brings it unless it is mounted in the place of the file."""
+    if job["text"] is None:
+        with open(job["path"], "rb") as stream:
+            return stream.read()
+    source: bytes = job["text"].encode()
+    serve(job["path"], source)
+    return source
+
+
 class Session:
     """The pytest plugin: keeps the chosen tests, watches lines, collects verdicts."""
 
-    def __init__(self, job: dict[str, Any], lines: set[int], asserts: ModuleAsserts) -> None:
+    def __init__(
+        self, job: dict[str, Any], functions: Sequence[set[int]], asserts: ModuleAsserts
+    ) -> None:
         self.job = job
         self.asserts = asserts
         self.module: Any = None
         watched = set(range(job["first_line"], job["last_line"] + 1))
-        self.watch = LineWatch(job["path"], lines & watched)
+        self.watch = LineWatch(job["path"], functions, watched)
         self.verdicts: dict[str, Optional[bool]] = {}
         self.failure = ""
         self.blocked = ""
@@ -190,6 +203,7 @@ class Session:
             "blocked": clip(self.blocked),
             "missed_lines": self.watch.missed(),
             "raised": self.raised,
+            "entered": self.watch.has_entered(),
         }
 
 
@@ -197,9 +211,11 @@ class ModuleAsserts:
     """The asserts of the module under test that mention one of some words: what is taken out of its
     import, and the tests that are made of it. An import hook for that one module."""
 
-    def __init__(self, path: str, source: bytes, words: set[str]) -> None:
+    def __init__(self, path: str, source: bytes, words: set[str], is_served: bool) -> None:
         self.path = os.path.realpath(path)
         self.source = source
+        self.is_served = is_served
+        """The file says something else, and pytest reads a test module by itself."""
         self.tree = ast.parse(source)
         self.tests: list[list[ast.stmt]] = []
         taken: list[ast.stmt] = []
@@ -211,7 +227,7 @@ class ModuleAsserts:
         self.tree.body = [statement for statement in self.tree.body if statement not in taken]
 
     def intercept_import(self) -> None:
-        if self.tests:
+        if self.tests or self.is_served:
             sys.meta_path[:] = [self, *(finder for finder in sys.meta_path if finder is not self)]
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
@@ -349,9 +365,12 @@ def names_in(statement: ast.stmt, context: Optional[type] = None) -> set[str]:
 class LineWatch:
     """Which of the watched lines ran, by `sys.settrace` on the main thread."""
 
-    def __init__(self, path: str, lines: set[int]) -> None:
+    def __init__(self, path: str, functions: Sequence[set[int]], watched: set[int]) -> None:
         self.path = os.path.realpath(path)
-        self.lines = lines
+        targets = [lines for lines in functions if lines & watched]
+        self.lines = set().union(*targets) & watched
+        self.entries = set().union(*targets)
+        """Lines of the functions that hold a watched one."""
         self.hit: set[int] = set()
         self.is_ours: dict[str, bool] = {}
 
@@ -386,17 +405,21 @@ class LineWatch:
     def missed(self) -> list[int]:
         return sorted(self.lines - self.hit)
 
+    def has_entered(self) -> bool:
+        """Whether a function with a watched line was entered, if there is one."""
+        return not self.entries or bool(self.entries & self.hit)
 
-def code_lines(code: CodeType) -> set[int]:
-    """Lines that hold code below the module's own level: a function's `def` line runs at import."""
-    lines: set[int] = set()
+
+def functions_in(code: CodeType) -> list[set[int]]:
+    """The lines with code of each function and class: a function's `def` line runs at import."""
+    functions: list[set[int]] = []
     pending = [c for c in code.co_consts if hasattr(c, "co_code")]
     while pending:
         inner = pending.pop()
         pending += [c for c in inner.co_consts if hasattr(c, "co_code")]
         starts = {line for _, line in dis.findlinestarts(inner) if line is not None}
-        lines |= starts - {inner.co_firstlineno}
-    return lines
+        functions.append(starts - {inner.co_firstlineno})
+    return functions
 
 
 def describe(excinfo: Any) -> str:
@@ -429,31 +452,6 @@ def describe_assertion(text: str) -> str:
         if where and not shown and call.endswith(")"):
             return "%s → %s, want %s" % (call, left, right)
     return head
-
-
-def blocked_by_sandbox(error: Optional[BaseException]) -> str:
-    """What the sandbox refused, if that is what an exception (or one behind it) reports."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        is_blocked = isinstance(error, OSError) and error.errno in BLOCKED_ERRNOS
-        if is_blocked or type(error).__name__ == "gaierror":
-            return "%s: %s" % (type(error).__name__, clip(str(error)))
-        error = error.__cause__ or error.__context__
-    return ""
-
-
-def lower_limit(kind: int, value: int) -> None:
-    """Set a limit, never above the one in force."""
-    _, hard = resource.getrlimit(kind)
-    if hard != resource.RLIM_INFINITY:
-        value = min(value, hard)
-    resource.setrlimit(kind, (value, value))
-
-
-def clip(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
 
 
 def first_line(text: str) -> str:

@@ -24,7 +24,7 @@ from types import CodeType
 from typing import Any, Iterator, NoReturn, Optional, Sequence
 
 from . import wire
-from .confinement import clip, lower_limits, silence
+from .confinement import become_ordinary, clip, confine, reserve, silence
 from .wire import WireError
 
 READY, LOADED = 0, 1
@@ -35,13 +35,12 @@ ENDED = "the program ended"
 
 def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
-    for name in ("channel_fd", "result_fd"):
-        os.set_inheritable(order[name], False)
-    lower_limits(order["limits"])
+    channel, record = reserve(order["channel_fd"]), reserve(order["result_fd"])
+    confine(order["confinement"], [channel, record])
     silence(0)
-    sys.path.pop(0)
-    program = Program(order["channel_fd"])
-    recorder = Recorder(order["result_fd"], order["max_results"], program)
+    become_ordinary(None)
+    program = Program(channel)
+    recorder = Recorder(record, order["max_results"], program)
     recorder.write({"end": run(order, program, recorder)})
     os._exit(0)
 

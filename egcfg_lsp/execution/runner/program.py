@@ -17,7 +17,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, BinaryIO, Callable, Optional
 
 from . import wire
-from .confinement import blocked_by_sandbox, clip, lower_limits, silence
+from .confinement import become_ordinary, blocked_by_sandbox, clip, confine, reserve, silence
 
 READY, LOADED = 0, 1
 """Identifiers of the two messages that no request has asked for."""
@@ -27,14 +27,13 @@ _MUTABLE = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict
 
 def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
-    channel = order["channel_fd"]
-    os.set_inheritable(channel, False)
-    lower_limits(order["limits"])
+    channel = reserve(order["channel_fd"])
+    confine(order["confinement"], [channel])
     reader, writer = os.fdopen(channel, "rb"), os.fdopen(os.dup(channel), "wb")
     wire.send(writer, {"id": READY})
     silence(0, 1, 2)
     os.chdir(order["folder"])
-    sys.path[0] = order["folder"]
+    become_ordinary(order["folder"])
     program = types.ModuleType(MODULE)
     sys.modules[MODULE] = program
     wire.send(writer, {"id": LOADED, **load(program, order["code"])})

@@ -82,7 +82,7 @@ def make_server(session: Session) -> LanguageServer:
     @server.feature(types.INITIALIZE)
     def initialize(ls: LanguageServer, params: types.InitializeParams) -> None:
         options: Any = params.initialization_options
-        session.trusted = options["trusted"]
+        session.trusted = bool(options["trust"])
         capabilities = params.capabilities.text_document
         session.record(
             "initialize",
@@ -96,7 +96,7 @@ def make_server(session: Session) -> LanguageServer:
 
     @server.feature(types.INITIALIZED)
     def initialized(ls: LanguageServer, params: types.InitializedParams) -> None:
-        ls.protocol.notify("egcfg/status", {"state": "ready", "message": "ready · stand-in"})
+        tell_status(ls)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def complete(
@@ -136,10 +136,22 @@ def make_server(session: Session) -> LanguageServer:
     def accepted(ls: LanguageServer, suggestion_id: str, outcome: str, summary: str) -> None:
         session.record("didAccept", [suggestion_id, outcome, summary])
 
-    @server.feature("egcfg/trustChanged")
-    def trust_changed(ls: LanguageServer, params: Any) -> None:
-        session.trusted = params.trusted
-        session.record("trustChanged", params.trusted)
+    @server.command("egcfg.trust")
+    def trust(ls: LanguageServer, uri: str) -> None:
+        session.trusted = True
+        session.record("trust", uri)
+        tell_status(ls)
+
+    @server.command("egcfg.revokeTrust")
+    def revoke_trust(ls: LanguageServer, uri: str) -> None:
+        session.trusted = False
+        session.record("revokeTrust", uri)
+        tell_status(ls)
+
+    def tell_status(ls: LanguageServer) -> None:
+        sandbox = {"tier": "A", "works": True, "detail": "stand-in"}
+        status = {"state": "ready", "message": "ready · stand-in", "sandbox": sandbox}
+        ls.protocol.notify("egcfg/status", status | {"trusted": session.trusted})
 
     @server.feature("standin/step")
     def step(ls: LanguageServer, params: Any) -> None:

@@ -510,24 +510,21 @@ def test_an_untrusted_workspace_says_so_until_it_is_trusted(session: Session, nv
     session.tell("step")
     nvim.wait_for_summary(UNTRUSTED)
     assert nvim.ghost().summary_group == "EgcfgUnverified"
+    here = nvim.lua("return vim.uri_from_bufnr(0)")
     nvim.keys("<Cmd>Egcfg trust<CR>")
-    nvim.wait(lambda: session.log("trustChanged") == [True], "trust was sent")
+    nvim.wait(lambda: session.log("trust") == [here], "trust was sent")
     session.tell("step")
     nvim.wait_for_summary("✓ 3/3")
     nvim.keys("<Cmd>Egcfg untrust<CR>")
-    nvim.wait(lambda: session.log("trustChanged") == [True, False], "distrust was sent")
+    nvim.wait(lambda: session.log("revokeTrust") == [here], "distrust was sent")
 
 
-@pytest.mark.parametrize(
-    ("trust", "trusted"),
-    [([], False), (["work"], True), (["."], True), (["wor"], False), (["work/below"], False)],
-)
-def test_trust_is_for_a_folder_and_all_below(
-    session: Session, nvim: Neovim, trust: list[str], trusted: bool
-) -> None:
+@pytest.mark.parametrize("trust", [[], ["work"], ["work/", "an/other"]])
+def test_trusted_folders_reach_the_server(session: Session, nvim: Neovim, trust: list[str]) -> None:
     session.start(RUNNING, trust=trust)
     nvim.wait(lambda: session.log("initialize"), "initialised")
-    assert session.log("initialize")[0]["options"] == {"trusted": trusted}
+    sent = [str(session.folder / folder) for folder in trust]
+    assert session.log("initialize")[0]["options"] == {"trust": sent}
 
 
 def test_settings_and_capability_reach_the_server(session: Session, nvim: Neovim) -> None:
@@ -538,7 +535,7 @@ def test_settings_and_capability_reach_the_server(session: Session, nvim: Neovim
         "model": "m",
         "interpreter": "p",
         "deadlineSeconds": 3,
-        "trusted": True,
+        "trust": [str(session.folder)],
     }
     assert sent["inlineCompletion"] is True
     assert sent["root"] == (session.folder / "work").as_uri()
@@ -548,9 +545,11 @@ def test_status(session: Session, nvim: Neovim) -> None:
     session.start(RUNNING)
     nvim.wait_for_ghost("return a + b")
     nvim.api.command("Egcfg status")
-    assert nvim.messages() == f"egcfg: ready · stand-in · {session.folder / 'work'} is trusted"
+    told = f"egcfg: ready · stand-in · tier A: stand-in · {session.folder / 'work'} is trusted"
+    assert nvim.messages() == told
     nvim.api.command("checkhealth egcfg")
     assert "ready · stand-in" in nvim.text()
+    assert "tier A: stand-in" in nvim.text()
     assert "ERROR" not in nvim.text()
 
 

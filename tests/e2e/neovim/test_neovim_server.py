@@ -51,3 +51,54 @@ def test_typing_through_a_bracket_that_the_editor_closes(
         nvim.wait(lambda: "sum([a, b]) + 0 ✓ 3/3" in nvim.screen.text(), "on screen", SECONDS)
         nvim.keys("<Tab>")
         nvim.wait(lambda: nvim.lines()[1] == "    return sum([a, b]) + 0", "inserted", SECONDS)
+
+
+QUESTION = "run the tests of"
+SELECT = """
+vim.ui.select = function(actions, options, on_choice)
+  _G.asked = { options.prompt, options.format_item(actions[1]), vim.api.nvim_get_mode().mode }
+  on_choice(actions[1])
+end
+"""
+
+
+def test_trust_is_asked_for_once_and_not_while_typing(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGCFG_SCRIPT", "{}")
+    with neovim(tmp_path) as nvim:
+        nvim.lua(SELECT)
+        nvim.setup(cmd=SCRIPTED_MODEL)
+        nvim.edit(project / "calc.py")
+        nvim.keys("jA")
+        nvim.wait(lambda: "not trusted" in nvim.ghost().summary, "not run", SECONDS)
+        nvim.keys("x<BS>")
+        nvim.wait(lambda: "not trusted" in nvim.ghost().summary, "typing goes on", SECONDS)
+        assert nvim.lua("return _G.asked") is None
+        nvim.keys("<Esc>")
+        nvim.wait(lambda: nvim.lua("return _G.asked"), "asked", SECONDS)
+        prompt, first, mode = nvim.lua("return _G.asked")
+        assert QUESTION in prompt
+        assert (first, mode) == ("Trust", "n")
+        nvim.wait(lambda: nvim.lua("return require('egcfg').status().trusted"), "trusted", SECONDS)
+        nvim.keys("A")
+        nvim.wait(lambda: nvim.ghost().summary == "✓ 3/3", "verified", SECONDS)
+
+
+def test_trust_is_taken_back_and_the_log_is_opened(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EGCFG_SCRIPT", "{}")
+    with neovim(tmp_path) as nvim:
+        nvim.setup(cmd=SCRIPTED_MODEL, trust=[str(project)])
+        nvim.edit(project / "calc.py")
+        nvim.keys("jA")
+        nvim.wait(lambda: nvim.ghost().summary == "✓ 3/3", "verified", SECONDS)
+        nvim.keys("<Esc><Cmd>Egcfg untrust<CR>")
+        nvim.wait(lambda: "are not run any more" in nvim.messages(), "taken back", SECONDS)
+        nvim.keys("A")
+        nvim.wait(lambda: "not trusted" in nvim.ghost().summary, "not run", SECONDS)
+        nvim.keys("<Esc><Cmd>Egcfg log<CR>")
+        nvim.wait(lambda: nvim.text().startswith('{"time": '), "the log", SECONDS)
+        outcomes = [json.loads(line)["outcome"] for line in nvim.lines()]
+        assert outcomes == ["passed", "failed"]

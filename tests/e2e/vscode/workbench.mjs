@@ -73,7 +73,7 @@ export async function openWorkbench({ workspace, extensions, machineSettings = {
     CODE_SERVER, '--bind-addr', '127.0.0.1:0', '--auth', 'none', '--disable-telemetry', '--disable-update-check',
     ...(checksTrust ? [] : ['--disable-workspace-trust']),
     '--config', path.join(data, 'config.yaml'), '--user-data-dir', data, '--extensions-dir', extensions, workspace,
-  ], { detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  ], { detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, XDG_STATE_HOME: path.join(data, 'state') } });
   const close = async () => {
     await browser?.close();
     if (server.exitCode === null && server.signalCode === null) {

@@ -31,10 +31,16 @@ function M.check()
   for _, client in ipairs(clients) do
     local known = egcfg.state_of(client.id)
     health.info(("%s: %s"):format(client.config.root_dir, known.message))
+    local sandbox = egcfg.describe_sandbox(known)
+    if known.sandbox and not known.sandbox.works then
+      health.warn(("%s; tests are not run"):format(sandbox))
+    else
+      health.ok(sandbox)
+    end
     if not known.trusted then
       health.warn(("%s is not trusted: its tests are not run"):format(client.config.root_dir), {
-        "Trust it for this session: :Egcfg trust",
-        "Trust it always: add the folder to `trust` in setup()",
+        "Trust it: :Egcfg trust",
+        "Trust it and what is beside it: add a folder to `trust` in setup()",
       })
     end
   end

@@ -1,8 +1,9 @@
 --- Verified inline completion for Python: starts `egcfg-lsp` and shows what it suggests.
---- Covers set-up, the server's life and `:Egcfg`; see ghost.lua, requests.lua and keys.lua.
+--- Covers set-up, the server's life and `:Egcfg`; see ghost.lua, requests.lua, keys.lua and ask.lua.
 local M = {}
 
 local api = vim.api
+local ask = require("egcfg.ask")
 local ghost = require("egcfg.ghost")
 local keys = require("egcfg.keys")
 local requests = require("egcfg.requests")
@@ -15,6 +16,7 @@ local PLUGS = { accept = "<Plug>(egcfg-accept)", dismiss = "<Plug>(egcfg-dismiss
 local SERVER_OPTIONS = {
   "model",
   "interpreter",
+  "environment",
   "gpu_layers",
   "context_tokens",
   "threads",
@@ -32,16 +34,17 @@ local SERVER_OPTIONS = {
 ---@class egcfg.Config besides SERVER_OPTIONS, which are nil by default: the server's defaults
 local defaults = {
   cmd = { "egcfg-lsp" },
-  trust = {}, ---@type string[] folders whose tests may be run, with all below them
+  trust = {}, ---@type string[] folders whose tests may be run, with all below them; see :help egcfg-trust
   keymaps = { accept = "<Tab>", dismiss = "<C-]>" }, -- false leaves a key alone
   auto_trigger = true,
   native = false, -- Neovim 0.12's own vim.lsp.inline_completion; untested
 }
 
 ---@class egcfg.State
----@field state string as in egcfg/status
+---@field state string as in egcfg/status, like the others
 ---@field message string
----@field trusted boolean
+---@field trusted boolean? nil: nobody has said
+---@field sandbox { tier: string, works: boolean, detail: string }? nil: not known yet
 
 local config = vim.deepcopy(defaults)
 local attached = {} ---@type table<integer, integer> client id by buffer
@@ -49,25 +52,16 @@ local states = vim.defaulttable(function() ---@type table<integer, egcfg.State> 
   return { state = "starting", message = "starting" }
 end)
 
----@param path string
-local function resolved(path)
-  path = vim.fs.normalize(path)
-  return vim.uv.fs_realpath(path) or path
-end
-
----@param root string
-local function is_trusted(root)
-  root = resolved(root)
-  return vim.iter(config.trust):any(function(folder)
-    local trusted = resolved(folder):gsub("/$", "")
-    return root == trusted or vim.startswith(root, trusted .. "/")
-  end)
+--- With `~` and environment variables expanded.
+local function normalized(path)
+  return type(path) == "string" and vim.fs.normalize(path) or path
 end
 
 --- Options as `initializationOptions` and `egcfg/optionsChanged` carry them.
----@param trusted boolean
-local function server_options(trusted)
-  local options = { trusted = trusted }
+local function server_options()
+  -- Not a list: the server shall say so.
+  local trust = config.trust
+  local options = { trust = vim.islist(trust) and vim.tbl_map(normalized, trust) or trust }
   for _, name in ipairs(SERVER_OPTIONS) do
     options[name:gsub("_(%l)", string.upper)] = config[name]
   end
@@ -82,6 +76,15 @@ local function client_of(bufnr)
   return attached[bufnr] and vim.lsp.get_client_by_id(attached[bufnr])
 end
 
+---@param value any nil and `vim.NIL` are nil
+local function given(value)
+  if value ~= vim.NIL then
+    return value
+  end
+end
+
+local LEVELS = { vim.log.levels.ERROR, vim.log.levels.WARN, vim.log.levels.INFO }
+
 local handlers = {
   ["egcfg/suggestionsChanged"] = function(_, params, ctx)
     local client = vim.lsp.get_client_by_id(ctx.client_id)
@@ -92,7 +95,13 @@ local handlers = {
   ["egcfg/status"] = function(_, params, ctx)
     local known = states[ctx.client_id]
     known.state, known.message = params.state, params.message
+    known.trusted, known.sandbox = given(params.trusted), given(params.sandbox)
   end,
+  ["window/showMessage"] = function(_, params)
+    -- Neovim's own handler ends in a line end, which waits for a key.
+    vim.notify(params.message, LEVELS[params.type])
+  end,
+  ["window/showMessageRequest"] = ask.on_request,
 }
 
 ---@param bufnr integer
@@ -119,7 +128,7 @@ local function start(bufnr)
     root_dir = root,
     capabilities = capabilities,
     handlers = handlers,
-    init_options = server_options(is_trusted(root)),
+    init_options = server_options(),
   }, { bufnr = bufnr })
 end
 
@@ -127,9 +136,6 @@ end
 ---@param client vim.lsp.Client
 local function attach(bufnr, client)
   attached[bufnr] = client.id
-  if states[client.id].trusted == nil then
-    states[client.id].trusted = client.config.init_options.trusted
-  end
   if config.native then
     vim.lsp.inline_completion.enable(true, { client_id = client.id })
     return
@@ -195,38 +201,61 @@ end
 M.accept = requests.accept
 M.dismiss = requests.quiet
 
---- Where the client works and whether that is trusted, for people.
+--- What the server does, what protects the machine, and whether tests are run; for people.
 ---@param client vim.lsp.Client
-local function describe_trust(client)
+---@return string
+function M.describe(client)
+  local known = states[client.id]
   local folder = vim.fn.fnamemodify(client.config.root_dir, ":~")
-  return ("%s is %s"):format(folder, states[client.id].trusted and "trusted" or "not trusted")
+  local trust = known.trusted and "trusted" or "not trusted"
+  local parts = { known.message, M.describe_sandbox(known), ("%s is %s"):format(folder, trust) }
+  return table.concat(parts, " · ")
 end
 
+---@param known egcfg.State
+---@return string
+function M.describe_sandbox(known)
+  local sandbox = known.sandbox
+  if not sandbox then
+    return "sandbox: not known yet"
+  end
+  return ("%s: %s"):format(sandbox.works and "tier " .. sandbox.tier or "no sandbox", sandbox.detail)
+end
+
+--- Have the server do something; what it has to say comes as a message.
 ---@param client vim.lsp.Client
----@param trusted boolean
-local function set_trust(client, trusted)
-  requests.call(client, "notify", "egcfg/trustChanged", { trusted = trusted })
-  states[client.id].trusted = trusted
-  vim.notify(("egcfg: %s for this session"):format(describe_trust(client)))
+---@param command string
+local function execute(client, command)
+  local uri = vim.uri_from_bufnr(0)
+  local params = { command = command, arguments = { uri } }
+  requests.call(client, "request", "workspace/executeCommand", params, function(err)
+    if err then
+      vim.notify(("egcfg: %s"):format(err.message), vim.log.levels.ERROR)
+    end
+  end, api.nvim_get_current_buf())
 end
 
 local subcommands = {
   status = function(client)
-    vim.notify(("egcfg: %s · %s"):format(states[client.id].message, describe_trust(client)))
+    vim.notify(("egcfg: %s"):format(M.describe(client)))
   end,
   trust = function(client)
-    set_trust(client, true)
+    execute(client, "egcfg.trust")
   end,
   untrust = function(client)
-    set_trust(client, false)
+    execute(client, "egcfg.revokeTrust")
+  end,
+  log = function(client)
+    execute(client, "egcfg.openLog")
   end,
 }
+local SUBCOMMANDS = { "status", "trust", "untrust", "log" }
 
 local function run_command(command)
   local run = subcommands[command.args]
   local client = client_of(api.nvim_get_current_buf())
   if not run then
-    vim.notify("egcfg: use :Egcfg status, trust or untrust", vim.log.levels.WARN)
+    vim.notify("egcfg: use :Egcfg status, trust, untrust or log", vim.log.levels.WARN)
   elseif not client then
     vim.notify("egcfg: no server for this buffer; see :checkhealth egcfg", vim.log.levels.WARN)
   else
@@ -252,13 +281,7 @@ function M.configure(changes)
   config = vim.tbl_extend("force", config, changes)
   M.config = config
   for _, client in ipairs(vim.lsp.get_clients({ name = NAME })) do
-    local known = states[client.id]
-    if changes.trust or known.trusted == nil then
-      known.trusted = is_trusted(client.config.root_dir)
-    end
-    requests.call(client, "notify", "egcfg/optionsChanged", {
-      options = server_options(known.trusted),
-    })
+    requests.call(client, "notify", "egcfg/optionsChanged", { options = server_options() })
   end
 end
 
@@ -271,11 +294,11 @@ function M.setup(user)
   vim.keymap.set("i", PLUGS.dismiss, "<Cmd>lua require('egcfg').dismiss()<CR>")
   api.nvim_create_user_command("Egcfg", run_command, {
     nargs = 1,
-    desc = "Verified inline completion: status, trust, untrust",
+    desc = "Verified inline completion: status, trust, untrust, log",
     complete = function(lead)
       return vim.tbl_filter(function(name)
         return vim.startswith(name, lead)
-      end, { "status", "trust", "untrust" })
+      end, SUBCOMMANDS)
     end,
   })
   local group = api.nvim_create_augroup("egcfg", { clear = true })

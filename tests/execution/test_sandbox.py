@@ -1,24 +1,32 @@
-"""The real sandbox with real pytest runs. These tests need user namespaces, which `make test` says."""
+"""The real sandbox with real pytest runs, most of them in the best tier of this machine.
+
+All tiers need to be possible here: user namespaces and Landlock 3, which `make test` says.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import time
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 
-from egcfg_lsp.execution import Job, RunResult, Status, bubblewrap
-from egcfg_lsp.execution.bubblewrap import Bubblewrap, unsafe_mount
+from egcfg_lsp.execution import Job, RunResult, Status, facts
 from egcfg_lsp.execution.interpreter import find_interpreter
+from egcfg_lsp.execution.runner import landlock
+from egcfg_lsp.execution.sandbox import KernelSandbox, unsafe_mount
+from egcfg_lsp.execution.tiers import Tier
 from egcfg_lsp.source.oracle import OracleKind, OracleTest
 
 BODY_LINE = 2
+TIERS = [Tier.A, Tier.A_MINUS, Tier.B]
 
 
-def job_for(project: Path, body: str, deadline_seconds: float = 10, **changes: object) -> Job:
+def job_for(project: Path, body: str, deadline_seconds: float = 60, **changes: object) -> Job:
     path = project / "calc.py"
     test_path = project / "tests" / "test_calc.py"
     names = ("test_small", "test_zero")
@@ -43,14 +51,89 @@ def module_test(path: Path, kind: OracleKind, name: str) -> OracleTest:
     return OracleTest(path, name, kind, "", "")
 
 
-async def run(job: Job) -> RunResult:
-    return await Bubblewrap().run(job)
+@cache
+def sandbox(tier: Tier | None = None) -> KernelSandbox:
+    return KernelSandbox(tier)
 
 
-async def test_this_machine_has_a_sandbox() -> None:
+async def run(job: Job, tier: Tier | None = None) -> RunResult:
+    return await sandbox(tier).run(job)
+
+
+@pytest.mark.parametrize("tier", TIERS)
+async def test_this_machine_has_all_tiers(tier: Tier) -> None:
     """Without one every test below would be inconclusive: then this one says why."""
-    state = await Bubblewrap().state()
-    assert state.works, state.detail
+    state = await sandbox(tier).state()
+    assert (state.works, state.tier) == (True, tier), state.detail
+
+
+ALIKE: dict[str, tuple[str, RunResult]] = {
+    "passes": ("return a + b", RunResult(Status.PASSED, 2, 2)),
+    "fails": ("return a * b", RunResult(Status.FAILED, 1, 2, "add(1, 2) → 2, want 3")),
+    "temporary files": (
+        "import tempfile\nwith tempfile.TemporaryFile() as f: f.write(b'x')\nreturn a + b",
+        RunResult(Status.PASSED, 2, 2),
+    ),
+    "threads and asyncio": (
+        "import asyncio\nreturn asyncio.run(asyncio.to_thread(lambda: a + b))",
+        RunResult(Status.PASSED, 2, 2),
+    ),
+    "its source": (
+        "import inspect\nassert 'inspect' in inspect.getsource(add)\nreturn a + b",
+        RunResult(Status.PASSED, 2, 2),
+    ),
+    "leaves": ("import os\nos._exit(0)", RunResult(Status.INCONCLUSIVE, reason="the run ended")),
+    "a socket": (
+        "import socket\nsocket.socket()",
+        RunResult(Status.INCONCLUSIVE, reason="the sandbox blocked the test (PermissionError"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("tier", TIERS)
+async def test_tiers_are_alike(project: Path, tier: Tier, name: str) -> None:
+    body, wanted = ALIKE[name]
+    (project / "calc.py").write_text("def add(a, b):\n    return 'of the file'\n")
+    result = await run(job_for(project, body), tier)
+    assert result.reason.startswith(wanted.reason)
+    assert replace(result, reason="") == replace(wanted, reason="", raised=result.raised)
+
+
+@pytest.mark.parametrize("import_mode", ["prepend", "importlib"])
+async def test_candidate_that_is_a_test_module(project: Path, import_mode: str) -> None:
+    """Without a mount in its place too: pytest reads and compiles test modules by itself."""
+    path = project / "test_calc.py"
+    path.write_text("def add(a, b):\n    return 'of the file'\n\ndef test_add(): assert False\n")
+    ini = f"[pytest]\naddopts = --import-mode={import_mode}\n"
+    (project / "pytest.ini").write_text(ini)
+    text = "def add(a, b):\n    return a + b\n\ndef test_add(): assert add(1, 2) == 3\n"
+    for body, wanted in (
+        (text, RunResult(Status.PASSED, 1, 1)),
+        (
+            text.replace("a + b", "a * b"),
+            RunResult(Status.FAILED, 1 - 1, 1, "add(1, 2) → 2, want 3"),
+        ),
+    ):
+        job = job_for(
+            project, "return", path=path, text=body, tests=(function_test(path, "test_add"),)
+        )
+        assert await run(job, Tier.B) == wanted
+
+
+async def test_passing_without_the_function_is_no_pass(project: Path) -> None:
+    (project / "tests" / "test_calc.py").write_text(
+        "from calc import add\ndef test_small(): assert callable(add)\ndef test_zero(): pass\n"
+    )
+    result = await run(job_for(project, "return a + b"))
+    assert result.status is Status.INCONCLUSIVE
+    assert result.reason.startswith("not reached")
+
+
+async def test_environment_is_that_of_the_allow_list(project: Path) -> None:
+    body = "import os\nassert os.environ['EGCFG_ALLOWED'] == 'yes'\nreturn a + b"
+    job = job_for(project, body, environment={"EGCFG_ALLOWED": "yes", "HOME": "/"})
+    assert (await run(job)).status is Status.PASSED
 
 
 async def test_passing_candidate(project: Path) -> None:
@@ -117,7 +200,8 @@ async def test_inconclusive_runs_never_pass(project: Path) -> None:
         ("open(__file__, 'w')", "the sandbox blocked the test (OSError: [Errno 30]"),
         ("import os\nos.closerange(0, 256)\nreturn a + b", None),
     ):
-        result = await run(job_for(project, body, deadline_seconds=2))
+        seconds = 2 if reason == "no result within 2 s" else 60
+        result = await run(job_for(project, body, deadline_seconds=seconds))
         assert result.status is not Status.PASSED, body
         if reason is not None:
             assert result.status is Status.INCONCLUSIVE, body
@@ -144,7 +228,7 @@ async def test_host_is_out_of_reach(project: Path, monkeypatch: pytest.MonkeyPat
             f"import os\nassert not os.path.exists({str(secret)!r})",
             f"import os\nassert not os.path.exists({str(outside)!r})",
             "import os\nassert len([p for p in os.listdir('/proc') if p.isdigit()]) <= 3",
-            "import os\nassert not [n for n in os.listdir('/etc') if n in ('passwd', 'shadow')]",
+            "import os\nassert not os.path.exists('/etc/passwd') and not os.path.exists('/etc/shadow')",
             "s = open('/proc/self/status').read()\nassert s.split('CapEff:')[1].split()[0] == '0' * 16",
             "open('/tmp/note', 'w').write('x')",
         ):
@@ -167,25 +251,38 @@ async def test_project_is_read_only(project: Path) -> None:
     assert {p: p.read_bytes() for p in project.rglob("*") if p.is_file()} == before
 
 
-async def test_deadline_leaves_no_process_behind(project: Path) -> None:
+@pytest.mark.parametrize("tier", TIERS)
+async def test_deadline_leaves_no_process_behind(project: Path, tier: Tier) -> None:
     body = "import os, time\nfor _ in range(8):\n    if not os.fork():\n        time.sleep(60)\n"
-    started = time.monotonic()
-    await run(job_for(project, body + "while True: pass", deadline_seconds=1))
-    assert time.monotonic() - started < 10
-    assert runs_alive() == []
+    job = marked(job_for(project, body + "while True: pass", deadline_seconds=3))
+    assert (await run(job, tier)).status is Status.INCONCLUSIVE
+    assert runs_alive(job) == []
 
 
-async def test_cancelled_run_leaves_no_process_behind(project: Path) -> None:
-    running = asyncio.create_task(run(job_for(project, "while True: pass", deadline_seconds=60)))
-    await asyncio.sleep(0.5)
+@pytest.mark.parametrize("tier", TIERS)
+async def test_cancelled_run_leaves_no_process_behind(project: Path, tier: Tier) -> None:
+    await sandbox(tier).state()
+    job = marked(job_for(project, "while True: pass"))
+    running = asyncio.create_task(run(job, tier))
+    await asyncio.sleep(1)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert runs_alive() == []
+    assert runs_alive(job) == []
 
 
-def runs_alive() -> list[psutil.Process]:
-    return [p for p in psutil.process_iter(["cmdline"]) if "cold.py" in str(p.info["cmdline"])]
+def marked(job: Job) -> Job:
+    """With a variable that no other run has."""
+    return replace(job, environment={"EGCFG_TEST": uuid4().hex})
+
+
+def runs_alive(job: Job) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
+            if process.environ().items() >= job.environment.items():
+                found.append(process)
+    return found
 
 
 async def test_forged_record_is_no_result(project: Path) -> None:
@@ -406,19 +503,21 @@ def test_home_is_never_mounted(project: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "home folder" in str(unsafe_mount(job))
 
 
-async def test_missing_bubblewrap_says_what_to_do(
-    project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("bubblewrap", "reason"),
+    [(None, "install the package bubblewrap"), (Path("/bin/false"), "does not work here")],
+)
+async def test_without_bubblewrap_another_tier_is_taken_or_none(
+    project: Path, bubblewrap: Path | None, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bubblewrap, "find_bubblewrap", lambda: None)
-    result = await run(job_for(project, "return a + b"))
+    monkeypatch.setattr(facts, "find_bubblewrap", lambda: bubblewrap)
+    state = await KernelSandbox().state()
+    assert (state.works, state.tier) == (True, Tier.B)
+    assert reason in state.detail
+    monkeypatch.setattr(landlock, "abi", lambda: 0)
+    without = KernelSandbox()
+    result = await without.run(job_for(project, "return a + b"))
     assert result.status is Status.INCONCLUSIVE
-    assert "install the package bubblewrap" in result.reason
-
-
-async def test_bubblewrap_that_does_not_work_is_said(
-    project: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(bubblewrap, "find_bubblewrap", lambda: Path("/bin/false"))
-    state = await Bubblewrap().state()
-    assert not state.works
-    assert "does not work here" in state.detail
+    assert reason in result.reason
+    assert "no Landlock" in result.reason
+    assert (await without.state()).works is False

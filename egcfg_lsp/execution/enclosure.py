@@ -1,0 +1,381 @@
+"""A process of the runner in its surroundings: namespaces where there are some, a private folder for
+temporary files, and the plan by which the process confines itself.
+
+Owns the process: leaving the block kills it, waits for the last process it has started, and removes
+what it has left. Does not know what is run, nor read results.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import stat
+import tempfile
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+
+from egcfg_lsp.execution import LIMITS, MEMORY_BYTES, RECORD_BYTES, TMP_BYTES, TMP_INODES
+from egcfg_lsp.execution.bubblewrap import (
+    DEVICES,
+    SYSTEM_FILES,
+    SYSTEM_FOLDERS,
+    namespaced_command,
+)
+from egcfg_lsp.execution.facts import tasks_of_user
+from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.tiers import MIN_LANDLOCK_B, Facts, Tier
+
+RUNNER = Path(__file__).parent / "runner"
+WATCH_SECONDS = 0.2
+END_SECONDS = 10.0
+"""For the last process of a PID namespace to end, once the first was killed."""
+PRIVATE_TMP = "/tmp"
+"""With namespaces."""
+MAPPED_UID = 1
+"""Inside: the user by whom root's processes are counted."""
+KERNEL_COUNTING_BY_NAMESPACE = (5, 14)
+"""Before, `RLIMIT_NPROC` counts all processes of a user, also those outside."""
+HARMLESS_FILES = ["/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"]
+"""Readable without namespaces, where `/proc` is not."""
+ENVIRONMENT = {
+    "LANG": "C.UTF-8",
+    "LOGNAME": "egcfg",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "PATH": "/usr/bin:/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+}
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a tier needs to know of the machine."""
+
+    tier: Tier
+    facts: Facts
+
+
+@dataclass
+class Enclosed:
+    """A process that waits for its order."""
+
+    process: Process
+    tmp: str
+    """The folder in which it may write, as it sees it."""
+    plan: Mapping[str, Any]
+    """For its `confine`."""
+    excess: str = ""
+    """Why it was killed before its deadline, for people."""
+
+
+@asynccontextmanager
+async def enclosed(
+    surroundings: Surroundings,
+    interpreter: Interpreter,
+    module: str,
+    *descriptors: int,
+    folders: Sequence[Path] = (),
+    files: Sequence[tuple[Path, Path]] = (),
+    environment: Mapping[str, str] | None = None,
+    deadline_seconds: float,
+) -> AsyncIterator[Enclosed]:
+    """Python, about to execute a module of the runner; it has the descriptors. Raises OSError.
+
+    `folders` are readable; with namespaces the first of `files` is seen in the place of the second.
+    """
+    command = [str(interpreter.path), "-S", "-m", f"runner.{module}"]
+    readable = [*interpreter.prefixes, *folders, RUNNER]
+    plan = _plan(surroundings, readable, deadline_seconds)
+    if surroundings.tier.has_namespaces:
+        variables = _environment(interpreter, PRIVATE_TMP, environment or {})
+        start = _in_namespaces(surroundings.facts, command, readable, files, variables, descriptors)
+        async with start as process, _watched(Enclosed(process, PRIVATE_TMP, plan)) as one:
+            yield one
+    else:
+        async with _private_folder() as tmp:
+            plan["landlock"]["write"].append(tmp)
+            variables = _environment(interpreter, tmp, environment or {})
+            start = _started(command, variables, RUNNER.parent, descriptors)
+            async with start as process, _watched(Enclosed(process, tmp, plan), Path(tmp)) as one:
+                yield one
+
+
+async def feed_and_drain(process: Process, order: bytes) -> bytes:
+    """Write the order; return the head of what the run wrote to its stderr, reading all of it."""
+    assert process.stdin is not None
+    assert process.stderr is not None
+    process.stdin.write(order)
+    process.stdin.close()
+    head = b""
+    while part := await process.stderr.read(4096):
+        head = (head + part)[:4096]
+    return head
+
+
+def pipe() -> tuple[BinaryIO, BinaryIO]:
+    """A reading and a writing end."""
+    read_end, write_end = os.pipe()
+    return os.fdopen(read_end, "rb", buffering=0), os.fdopen(write_end, "wb", buffering=0)
+
+
+async def read_into(record: bytearray, stream: BinaryIO, most: int) -> None:
+    """Add what comes from a pipe, to its end or some bytes more than `most`; then it is closed."""
+    reader = asyncio.StreamReader(limit=RECORD_BYTES)
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), stream
+    )
+    try:
+        while len(record) <= most and (part := await reader.read(RECORD_BYTES)):
+            record += part
+    finally:
+        transport.close()
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove what a run has left, however deep it lies and whatever rights it has given itself.
+
+    Folders are moved up rather than followed down: a path may be longer than the system allows.
+    """
+    while subfolders := _emptied(folder, None):
+        for subfolder in subfolders:
+            _emptied(subfolder, folder)
+            subfolder.rmdir()
+    folder.rmdir()
+
+
+def _emptied(folder: Path, other: Path | None) -> list[Path]:
+    """The folders in a folder, which is left without files; they move to the other one if given."""
+    folder.chmod(stat.S_IRWXU)
+    subfolders = []
+    for entry in [*os.scandir(folder)]:
+        path = Path(entry.path)
+        if not entry.is_dir(follow_symlinks=False):
+            path.unlink()
+            continue
+        if other is not None:
+            path.chmod(stat.S_IRWXU)
+            path = path.rename(other / secrets.token_hex(8))
+        subfolders.append(path)
+    return subfolders
+
+
+def _environment(interpreter: Interpreter, tmp: str, extra: Mapping[str, str]) -> Mapping[str, str]:
+    """All variables of a run; ours win."""
+    plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if interpreter.is_ours else {}
+    return {**extra, **ENVIRONMENT, **plugins, "HOME": tmp, "TMPDIR": tmp}
+
+
+def _plan(
+    surroundings: Surroundings, readable: Sequence[Path], deadline_seconds: float
+) -> dict[str, Any]:
+    """What `confine` in the runner is told."""
+    tier, facts = surroundings.tier, surroundings.facts
+    limits = {**LIMITS, "RLIMIT_CPU": int(deadline_seconds) + 1}
+    is_counted_apart = facts.spare_uid is not None or (
+        tier.has_namespaces and facts.kernel >= KERNEL_COUNTING_BY_NAMESPACE
+    )
+    if not is_counted_apart:
+        limits["RLIMIT_NPROC"] += tasks_of_user()
+    landlock: dict[str, Any] | None = None
+    if tier is not Tier.A_MINUS:
+        places = [*map(str, readable), "/usr", *SYSTEM_FOLDERS, *SYSTEM_FILES, *DEVICES]
+        landlock = {
+            "abi": 1 if tier.has_namespaces else MIN_LANDLOCK_B,
+            "read": [*places, *(["/proc"] if tier.has_namespaces else HARMLESS_FILES)],
+            "write": ["/dev/null", *([PRIVATE_TMP] if tier.has_namespaces else [])],
+        }
+    tmp = {"path": PRIVATE_TMP, "bytes": TMP_BYTES, "inodes": TMP_INODES}
+    return {
+        "parent": os.getpid(),
+        "limits": limits,
+        "namespaces": tier.has_namespaces,
+        "landlock": landlock,
+        "tmp": tmp if tier.has_namespaces else None,
+        "real_uid": MAPPED_UID
+        if facts.spare_uid is not None and tier.has_namespaces
+        else facts.spare_uid,
+    }
+
+
+@asynccontextmanager
+async def _started(
+    command: Sequence[str],
+    variables: Mapping[str, str],
+    folder: Path | None,
+    descriptors: Sequence[int],
+) -> AsyncIterator[Process]:
+    """A process, which is killed when the block is left."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=PIPE,
+        stdout=DEVNULL,
+        stderr=PIPE,
+        pass_fds=descriptors,
+        env=variables,
+        cwd=folder,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+
+@asynccontextmanager
+async def _in_namespaces(
+    facts: Facts,
+    command: Sequence[str],
+    folders: Sequence[Path],
+    files: Sequence[tuple[Path, Path]],
+    variables: Mapping[str, str],
+    descriptors: Sequence[int],
+) -> AsyncIterator[Process]:
+    """bubblewrap; when the block is left, all processes of its PID namespace have ended."""
+    (info_end, info), (ready, ready_end) = pipe(), pipe()
+    first: _First | None = None
+    try:
+        with info_end, info, ready, ready_end:
+            arguments = namespaced_command(
+                facts,
+                command,
+                folders=folders,
+                files=files,
+                working_folder=RUNNER.parent,
+                info=info.fileno(),
+                ready=None if facts.spare_uid is None else ready.fileno(),
+            )
+            passed = (*descriptors, info.fileno(), ready.fileno())
+            async with _started(arguments, variables, None, passed) as process:
+                info.close()
+                first = await _First.of(info_end)
+                if first is not None and facts.spare_uid is not None:
+                    _map_users(first.pid, facts.spare_uid)
+                    ready_end.write(b"+")
+                yield process
+    finally:
+        if first is not None:
+            await first.end()
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first process of a PID namespace: with it the others end."""
+
+    pid: int
+    descriptor: int
+
+    @staticmethod
+    async def of(info: BinaryIO) -> _First | None:
+        """From what bubblewrap tells; None if it has failed before."""
+        told = bytearray()
+        await read_into(told, info, RECORD_BYTES)
+        try:
+            pid = json.loads(told)["child-pid"]
+            return _First(pid, os.pidfd_open(pid))
+        except (ValueError, KeyError, ProcessLookupError):
+            return None
+
+    async def end(self) -> None:
+        """Wait until it has, which is after all others."""
+        ended = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self.descriptor, ended.set)
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(END_SECONDS):
+                    await ended.wait()
+        finally:
+            loop.remove_reader(self.descriptor)
+            os.close(self.descriptor)
+
+
+def _map_users(pid: int, spare_uid: int) -> None:
+    """Root, and the user by whom processes are counted; bubblewrap maps one user only."""
+    for name, lines in (
+        ("uid_map", f"0 0 1\n{MAPPED_UID} {spare_uid} 1\n"),
+        ("gid_map", "0 0 1\n"),
+    ):
+        Path(f"/proc/{pid}/{name}").write_text(lines)
+
+
+@asynccontextmanager
+async def _private_folder() -> AsyncIterator[str]:
+    """A folder for one run, removed with all that is in it."""
+    folder = tempfile.mkdtemp(prefix="egcfg-run-")
+    try:
+        yield folder
+    finally:
+        await asyncio.to_thread(remove_tree, Path(folder))
+
+
+@asynccontextmanager
+async def _watched(one: Enclosed, tmp: Path | None = None) -> AsyncIterator[Enclosed]:
+    """Kill it once it takes too much, which no limit of the kernel says for all its processes."""
+    watching = asyncio.create_task(_watch(one, tmp))
+    try:
+        yield one
+    finally:
+        watching.cancel()
+
+
+async def _watch(one: Enclosed, tmp: Path | None) -> None:
+    while one.process.returncode is None:
+        await asyncio.sleep(WATCH_SECONDS)
+        one.excess = await asyncio.to_thread(_excess, one.process.pid, tmp)
+        if one.excess and one.process.returncode is None:
+            one.process.kill()
+            return
+
+
+def _excess(pid: int, tmp: Path | None) -> str:
+    if (n_bytes := _resident_bytes(pid)) > MEMORY_BYTES:
+        return f"the run took {n_bytes >> 20} MiB of memory"
+    if tmp is not None and _is_overfull(tmp):
+        return f"the run wrote more than {TMP_BYTES >> 20} MiB, or {TMP_INODES} files"
+    return ""
+
+
+def _resident_bytes(pid: int) -> int:
+    """Of a process and all it has started."""
+    try:
+        root = psutil.Process(pid)
+        family = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    total = 0
+    for process in family:
+        with suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
+
+
+def _is_overfull(folder: Path) -> bool:
+    """Also if a part of it cannot be looked into, or lies deeper than a path can say."""
+    pending, n_files, n_bytes = [str(folder)], 0, 0
+    while pending:
+        try:
+            for entry in os.scandir(pending.pop()):
+                n_files += 1
+                with suppress(FileNotFoundError):
+                    n_bytes += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                if n_files > TMP_INODES or n_bytes > TMP_BYTES:
+                    return True
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+    return False

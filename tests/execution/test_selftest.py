@@ -1,0 +1,99 @@
+"""The canary in tiers as they are, and in tiers with one layer taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from egcfg_lsp.execution import enclosure, sandbox
+from egcfg_lsp.execution.enclosure import Surroundings
+from egcfg_lsp.execution.facts import probe_facts
+from egcfg_lsp.execution.runner import confinement
+from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution.selftest import self_test
+from egcfg_lsp.execution.tiers import Tier
+
+TIERS = [Tier.A, Tier.A_MINUS, Tier.B]
+
+
+@pytest.mark.parametrize("tier", TIERS)
+async def test_every_tier_holds_here(tier: Tier) -> None:
+    before = {*Path.home().iterdir()}
+    assert await self_test(Surroundings(tier, await probe_facts())) == ""
+    assert {*Path.home().iterdir()} == before
+
+
+def everything_readable(plan: dict[str, Any]) -> None:
+    plan["landlock"]["read"].append("/")
+
+
+def everything_writable(plan: dict[str, Any]) -> None:
+    plan["landlock"]["write"].append("/")
+
+
+def forking_filter(plan: dict[str, Any]) -> None:
+    plan["namespaces"] = True
+
+
+@pytest.mark.parametrize(
+    ("weaken", "escapes"),
+    [
+        (everything_readable, ["read a file of the home folder"]),
+        (everything_writable, ["write to /var/tmp", "write to "]),
+        (forking_filter, ["no answer within", "a process lived on"]),
+    ],
+)
+async def test_canary_that_gets_out_is_noticed(
+    weaken: Callable[[dict[str, Any]], None], escapes: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_of = enclosure._plan
+
+    def weakened(*arguments: Any) -> dict[str, Any]:
+        plan = plan_of(*arguments)
+        weaken(plan)
+        return plan
+
+    monkeypatch.setattr(enclosure, "_plan", weakened)
+    monkeypatch.setattr("egcfg_lsp.execution.selftest.SECONDS", 15.0)
+    found = await self_test(Surroundings(Tier.B, await probe_facts()))
+    for escape in escapes:
+        assert escape in found
+
+
+async def test_escape_turns_execution_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def escaped(_surroundings: Surroundings) -> str:
+        return "it could kill another process"
+
+    monkeypatch.setattr(sandbox, "self_test", escaped)
+    state = await KernelSandbox().state()
+    assert not state.works
+    assert state.detail.endswith("it could kill another process; nothing is executed")
+
+
+@pytest.mark.parametrize(
+    ("change", "step"),
+    [
+        ({"real_uid": -7}, "the user whose processes are counted"),
+        ({"landlock": {"abi": 99, "read": [], "write": []}}, "Landlock"),
+        ({"tmp": {"path": "/proc", "bytes": 1, "inodes": 1}}, "the private /tmp"),
+    ],
+)
+async def test_layer_that_cannot_be_applied_stops_the_run(
+    change: dict[str, Any], step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan_of = enclosure._plan
+    monkeypatch.setattr(enclosure, "_plan", lambda *arguments: plan_of(*arguments) | change)
+    found = await self_test(Surroundings(Tier.B, await probe_facts()))
+    assert found.startswith(f"not run: {step} could not be applied (")
+
+
+def test_limits_are_never_raised() -> None:
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    confinement.lower_limits({"RLIMIT_NOFILE": before[1]})
+    assert resource.getrlimit(resource.RLIMIT_NOFILE)[1] == before[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
