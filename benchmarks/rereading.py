@@ -19,7 +19,7 @@ from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.draft import Draft, draft_texts, place_of
 from egcfg_lsp.completion.engine import Tools, circumstances
 from egcfg_lsp.completion.filters import word_right
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import Continuation, Event, LanguageModel, ModelInfo, Priority, Usage
 from egcfg_lsp.model.llama.engine import LlamaEngine, drive
 from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
@@ -97,7 +97,7 @@ class RecordingModel:
 
 async def draft(request: Request, model: LanguageModel) -> list[Draft]:
     """What the ladder's first rung says."""
-    here = circumstances(request, Tools(model, Bubblewrap()))
+    here = circumstances(request, Tools(model, KernelSandbox()))
     texts = draft_texts(request, here, model)
     async with aclosing(texts) as drafts:
         return [drafted async for drafted in drafts]

@@ -17,7 +17,7 @@ from benchmarks.typing_sessions import recorded, requests
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.draft import Draft, draft_texts
 from egcfg_lsp.completion.engine import Tools, circumstances
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import Continuation, Event, ModelInfo, Priority, Stop
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Prompt
@@ -99,7 +99,7 @@ async def _round(setup: Setup) -> _Round:
 
 async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
     started = time.perf_counter()
-    here = circumstances(request, Tools(model, Bubblewrap()))
+    here = circumstances(request, Tools(model, KernelSandbox()))
     texts = draft_texts(request, here, model)
     async with aclosing(texts) as drafts:
         drafted = await anext(drafts, Draft(""))

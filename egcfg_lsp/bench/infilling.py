@@ -24,7 +24,7 @@ from egcfg_lsp.bench.problems import Judgement, Problem
 from egcfg_lsp.bench.results import Results
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.engine import Tools, ladder
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import LanguageModel
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
 from egcfg_lsp.source.edit import splice
@@ -187,7 +187,7 @@ async def _result(task: Task, run: Run, path: Path, judgements: dict[str, Judgem
     request = Request(text, len(before), path, path.parent)
     metered = MeteredModel(run.model, heal=variant.heal)
     start, started = datetime.now(UTC), time.monotonic()
-    tools = Tools(metered, Bubblewrap(), limits=variant.limits)
+    tools = Tools(metered, KernelSandbox(), limits=variant.limits)
     answered = await answer(request, tools)
     duration = time.monotonic() - started
     code = splice(text, len(before), answered.text, answered.replaces)

@@ -256,9 +256,7 @@ async def _run(
                 write_end.fileno(),
                 deadline_seconds=SETUP_SECONDS + seconds,
             ) as judge_enclosed,
-            start(
-                "program", program_socket.fileno(), deadline_seconds=seconds
-            ) as program_enclosed,
+            start("program", program_socket.fileno(), deadline_seconds=seconds) as program_enclosed,
             asyncio.TaskGroup() as group,
         ):
             order = {

@@ -33,7 +33,7 @@ from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import open_results
 from egcfg_lsp.bench.watch import watch as watch_folder
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.execution.bubblewrap import Bubblewrap
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
 from egcfg_lsp.model.llama.client import LlamaModel
@@ -220,7 +220,7 @@ def run_typing(
         async def run(llama: LlamaModel, on_function: Callable[[], None]) -> None:
             for package, own in sampled:
                 group = sessions.Group(package, results, about, seed, sessions.VARIANTS[variant])
-                await sessions.run_sessions(group, own, llama, Bubblewrap(), on_function)
+                await sessions.run_sessions(group, own, llama, KernelSandbox(), on_function)
 
         _run_with_progress("typing", n_functions, model, run)
         Console().print(report_on(out).table)
@@ -287,7 +287,7 @@ def _configuration(dataset: str, model: BenchModel, seed: int) -> dict[str, Any]
 
 def _working_sandbox(advice: str) -> Sandbox:
     """Raises BenchError."""
-    sandbox = Bubblewrap()
+    sandbox = KernelSandbox()
     state = asyncio.run(sandbox.state())
     if not state.works:
         raise BenchError(f"nothing can be judged: {state.detail}; {advice}")

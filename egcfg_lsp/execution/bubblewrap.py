@@ -69,12 +69,3 @@ def namespaced_command(
         arguments += ["--ro-bind", str(source), str(place)]
     arguments += ["--remount-ro", "/", "--chdir", str(working_folder)]
     return [facts.bubblewrap, *arguments, "--", *command]
-
-
-def __getattr__(name: str) -> object:
-    """TO REMOVE: callers still import `Bubblewrap` from here; it is `sandbox.KernelSandbox` now."""
-    if name == "Bubblewrap":
-        from egcfg_lsp.execution.sandbox import KernelSandbox
-
-        return KernelSandbox
-    raise AttributeError(name)

@@ -13,12 +13,12 @@ import json
 import logging
 import secrets
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from egcfg_lsp.execution import RECORD_BYTES, Job, RunResult, SandboxState, Status
+from egcfg_lsp.execution import RECORD_BYTES, Job, RunResult, SandboxState
 from egcfg_lsp.execution.enclosure import (
     Enclosed,
     Surroundings,
@@ -28,6 +28,7 @@ from egcfg_lsp.execution.enclosure import (
     read_into,
 )
 from egcfg_lsp.execution.facts import probe_facts
+from egcfg_lsp.execution.record import inconclusive, result_of
 from egcfg_lsp.execution.selftest import self_test
 from egcfg_lsp.execution.tiers import Facts, Tier, choose_tier
 
@@ -82,10 +83,6 @@ class KernelSandbox:
 def allowed_environment(names: Iterable[str], environment: Mapping[str, str]) -> dict[str, str]:
     """The variables of an allow-list that are set."""
     return {name: environment[name] for name in names if name in environment}
-
-
-def inconclusive(reason: str) -> RunResult:
-    return RunResult(Status.INCONCLUSIVE, reason=reason)
 
 
 def unsafe_mount(job: Job) -> str | None:
@@ -158,7 +155,7 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
             return inconclusive(f"no result within {job.deadline_seconds:g} s")
     if running.excess:
         return inconclusive(running.excess)
-    return _result(bytes(record), nonce, code, errors)
+    return result_of(bytes(record), nonce, code, errors)
 
 
 def _order(job: Job, running: Enclosed, result_fd: int, nonce: str) -> dict[str, object]:
@@ -176,39 +173,3 @@ def _order(job: Job, running: Enclosed, result_fd: int, nonce: str) -> dict[str,
         "nonce": nonce,
         "text": None,
     }
-
-
-def _result(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
-    """The verdict of a record; whatever is not exactly a record of this run is inconclusive."""
-    if not record or code != 0:
-        last = errors.decode(errors="replace").strip().rpartition("\n")[2]
-        log.debug("run without a record: %s", errors.decode(errors="replace"))
-        return inconclusive(f"the run ended without a result (exit status {code}) {last}".strip())
-    try:
-        value = json.loads(record) if len(record) <= RECORD_BYTES else {}
-    except (ValueError, RecursionError):
-        value = {}
-    if not isinstance(value, dict) or value.get("nonce") != nonce:
-        return inconclusive("the run wrote something that is no result")
-    if error := value.get("error"):
-        return inconclusive(str(error)[:RECORD_BYTES])
-    if error := value.get("syntax_error"):
-        reason = f"not run: the file does not compile with it ({error})"
-        return RunResult(Status.INCONCLUSIVE, reason=reason, compiles=False)
-    match value:
-        case {
-            "n_passed": int(n_passed), "n_tests": int(n_tests), "failure": str(failure),
-            "blocked": str(blocked), "missed_lines": list(missed),
-            "raised": bool(raised), "entered": bool(entered),
-        } if 0 <= n_passed <= n_tests and n_tests > 0 and _all_ints(missed):  # fmt: skip
-            if blocked:
-                return inconclusive(f"the sandbox blocked the test ({blocked})")
-            if n_passed == n_tests and not entered:
-                return inconclusive("not reached: the tests pass without entering the function")
-            status = Status.PASSED if n_passed == n_tests else Status.FAILED
-            return RunResult(status, n_passed, n_tests, failure, tuple(missed), raised)
-    return inconclusive("the run wrote something that is no result")
-
-
-def _all_ints(values: Sequence[object]) -> bool:
-    return all(type(value) is int for value in values)
