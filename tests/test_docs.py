@@ -29,7 +29,13 @@ REPOSITORY = Path(egcfg_lsp.__file__).parents[1]
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
 SETTINGS = (REPOSITORY / "docs" / "settings.md").read_text()
 README = (REPOSITORY / "README.md").read_text()
-COMMANDS = (protocol.DID_ACCEPT, protocol.TRUST, protocol.REVOKE_TRUST, protocol.OPEN_LOG)
+COMMANDS = (
+    protocol.DID_ACCEPT,
+    protocol.TRUST,
+    protocol.REVOKE_TRUST,
+    protocol.OPEN_LOG,
+    protocol.EXPLAIN_TRACE,
+)
 ARCHITECTURE = (REPOSITORY / "docs" / "architecture.md").read_text()
 
 
@@ -78,6 +84,9 @@ def test_fields_of_the_messages() -> None:
     assert fields_in(sandbox) == names_of(protocol.Sandbox)
     assert fields_in(section(protocol.TRUST_CHANGED)) == names_of(protocol.TrustChanged)
     assert fields_in(section(protocol.OPTIONS_CHANGED)) == names_of(protocol.OptionsChanged)
+    explained, page = section("Explain trace").split("The answer:")
+    assert fields_in(explained) == names_of(protocol.ExplainTrace)
+    assert fields_in(page) == names_of(protocol.Page)
     for outcome in Outcome:
         assert f"`{outcome.value}`" in suggestion
 
@@ -132,7 +141,7 @@ def test_every_command_is_in_the_readme() -> None:
 def test_every_room_is_in_the_architecture() -> None:
     package = REPOSITORY / "egcfg_lsp"
     rooms = {p.name for p in package.iterdir() if p.is_dir() and (p / "__init__.py").is_file()}
-    for room in rooms | {"settings.py", "doctor.py", "trust.py", "execution_log.py"}:
+    for room in rooms | {"settings.py", "doctor.py", "trust.py", "execution_log.py", "watch.py"}:
         assert re.search(rf"^\| `{re.escape(room)}/?` \|", ARCHITECTURE, re.MULTILINE), room
     for module in re.findall(r"`((?:\w+/)+\w+\.py)`", ARCHITECTURE):
         assert (package / module).is_file() or (REPOSITORY / module).is_file(), module

@@ -1,6 +1,7 @@
 """The report on a folder of results, from its files alone: as data (`--json`) and for people.
 
-Here are the tables of cursors and of typing; those of arms are in `report_arms`.
+Here are the tables of cursors and of typing; those of arms are in `report_arms`, those of real
+projects in `repo_report`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from egcfg_lsp.bench import BenchError, infilling, report_arms, sessions
 from egcfg_lsp.bench.cursors import Position
 from egcfg_lsp.bench.infilling import CONTROL, VARIANTS
 from egcfg_lsp.bench.rates import Pairs, Rate
+from egcfg_lsp.bench.repo import KIND as REPO
+from egcfg_lsp.bench.repo_report import repo_report
 from egcfg_lsp.bench.results import Results, read_configuration
 from egcfg_lsp.bench.tables import (
     MARKS_EXPLAINED,
@@ -179,6 +182,7 @@ _REPORTS: dict[str, Callable[[dict[str, Any], Results], Report]] = {
     "cursors": _infilling_report,
     "infilling": _infilling_report,
     "typing": _typing_report,
+    REPO: repo_report,
 }
 """By the kind of the benchmark."""
 

@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 
 from egcfg_lsp import __version__
-from egcfg_lsp.cli import bench, complete, doctor, log, models, serve, settings, trust
+from egcfg_lsp.cli import (
+    bench,
+    bench_repo,
+    complete,
+    doctor,
+    log,
+    models,
+    serve,
+    settings,
+    trace,
+    trust,
+)  # fmt: skip
 
 app = typer.Typer(
     name="egcfg-lsp",
@@ -21,8 +32,10 @@ app.command("complete")(complete.complete)
 app.command("doctor")(doctor.doctor)
 app.command("settings")(settings.settings)
 app.command("log")(log.log)
+app.command("trace")(trace.trace)
 app.add_typer(trust.app, name="trust")
 app.add_typer(models.app, name="models")
+bench.app.command("repo")(bench_repo.repo)
 app.add_typer(bench.app, name="bench")
 
 

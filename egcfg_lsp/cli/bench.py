@@ -103,7 +103,7 @@ def run(
     ] = None,
 ) -> None:
     """Problems, solved by several arms side by side, judged by tests in a sandbox."""
-    with _clear_errors(), _results_written():
+    with clear_errors(), results_written():
         read = read_dataset(dataset, local_file(data))
         visible = visible or (Visible.FIRST if dataset == "mbpp" else Visible.DOCSTRING)
         problems = select(read.problems, ids, limit, seed)
@@ -124,7 +124,7 @@ def run(
             model=about,
         )
         check(plan)
-        sandbox = _working_sandbox("or look at it with `egcfg-lsp doctor`")
+        sandbox = working_sandbox("or look at it with `egcfg-lsp doctor`")
         seconds = deadline or (DEADLINE_SECONDS if judges is None else PLUS_DEADLINE_SECONDS)
         configuration = {
             **_configuration(dataset, about, seed),
@@ -168,7 +168,7 @@ def run_cursors(
     ] = True,
 ) -> None:  # fmt: skip
     """One line missing: exact match, and the data set's tests, at three cursors."""
-    with _clear_errors(), _results_written():
+    with clear_errors(), results_written():
         dataset = single_lines(read_dataset("infilling", local_file(data)))
         wanted = infilling.variants_named(variants)
         about = bench_model(model)
@@ -178,7 +178,7 @@ def run_cursors(
             "judged": judge,
         }
         if judge:
-            _working_sandbox("or give --no-judge")
+            working_sandbox("or give --no-judge")
         results = open_results(out, configuration)
         tasks = infilling.tasks_of(sample(dataset.problems, limit, seed), wanted, seed)
 
@@ -204,7 +204,7 @@ def run_typing(
     ] = "product",
 ) -> None:
     """Functions of real packages, typed key by key: what is shown, right, kept and saved."""
-    with _clear_errors(), _results_written():
+    with clear_errors(), results_written():
         about = bench_model(model)
         sampled = [
             (package, sample_functions(package, functions, seed))
@@ -239,7 +239,7 @@ def report(
     ] = None,
 ) -> None:
     """The tables of a folder of results."""
-    with _clear_errors():
+    with clear_errors():
         found = report_on(folder, control)
         if html is not None:
             write_page(html_page(folder, control), html)
@@ -254,7 +254,7 @@ def watch(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The results of a run.")],
 ) -> None:
     """A run as it goes on, from any process: done, passed, time left; ends with the run."""
-    with _clear_errors():
+    with clear_errors():
         watch_folder(folder, Console())
 
 
@@ -285,7 +285,7 @@ def _configuration(dataset: str, model: BenchModel, seed: int) -> dict[str, Any]
     return {"dataset": dataset, "model": about, "seed": seed, "version": __version__}
 
 
-def _working_sandbox(advice: str) -> Sandbox:
+def working_sandbox(advice: str) -> Sandbox:
     """Raises BenchError."""
     sandbox = KernelSandbox()
     state = asyncio.run(sandbox.state())
@@ -295,7 +295,7 @@ def _working_sandbox(advice: str) -> Sandbox:
 
 
 @contextmanager
-def _results_written() -> Iterator[None]:
+def results_written() -> Iterator[None]:
     """For a command that writes results: what ends it leaves them as they are, and gives back leases.
 
     SIGTERM ends it as Ctrl-C does. Raises BenchError in place of the system's OSErrors.
@@ -319,7 +319,7 @@ def _reason(error: OSError) -> str:
 
 
 @contextmanager
-def _clear_errors() -> Iterator[None]:
+def clear_errors() -> Iterator[None]:
     """One message and exit status 1 for what can be told to the user."""
     try:
         yield

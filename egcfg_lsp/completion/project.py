@@ -1,29 +1,30 @@
 """Which project a file belongs to, and which of the project's files may be read.
 
-What Git ignores, what the user excludes, what is named like a secret, environments, build outputs
-and links are never read. Patterns are written by strangers: what is too much or too complicated of
-them excludes more than it says, never less. Does not cover Git's own global ignore file
+What Git ignores, what the user excludes, what is named like a secret (`ignored.py`), environments,
+build outputs and links are never read. Does not cover Git's own global ignore file
 (`core.excludesFile`), `info/exclude` of repositories below the root, or encodings other than UTF-8.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-import re
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import translate
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from stat import S_ISREG
+from typing import Protocol
 
-from pathspec import GitIgnoreSpec, Pattern
 from tree_sitter import Node
 
+from egcfg_lsp.completion.ignored import Rules, ignores, is_secret, spec_of
+from egcfg_lsp.completion.stamps import Stamp, Stamps, place_of_folder, stamp_of
 from egcfg_lsp.source.facts import Facts, facts_of
 from egcfg_lsp.source.parse import Syntax, parse, reparse
 from egcfg_lsp.source.pytest_config import (
@@ -45,30 +46,14 @@ MAX_KEPT_CHARACTERS = 32_000_000
 """Of the texts that `Project.read` keeps; the least recently used go first."""
 MAX_SYNTAXES = 16
 """Syntax trees of buffers that are kept."""
-MAX_PATTERNS, MAX_PATTERN_LENGTH = 2_000, 1_000
-"""Of one `.gitignore` or of the user's exclusions: more of them exclude everything; characters of a
-pattern: a longer one does so, too."""
-MAX_WILDCARDS = 3
-"""Of a pattern, the last one at its end: matching takes time to the power of those before it."""
 SKIPPED_FOLDERS = frozenset({
     ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "site-packages", "build",
     "dist", ".eggs", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".direnv",
     ".ipynb_checkpoints",
 })  # fmt: skip
 """Besides every folder with a `pyvenv.cfg`."""
-SECRETS = (
-    ".env*", "*.env", "*.env.*", ".flaskenv", "*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*",
-    "*.pem", "*.key", "*.p8", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "*.ppk", "*.gpg",
-    "*.pgp", "*.asc", "*.age", "*.ovpn", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*", ".netrc",
-    "_netrc", ".git-credentials", ".pgpass", ".my.cnf", ".htpasswd", ".pypirc", ".npmrc", ".s3cfg",
-    ".boto", ".dockercfg", ".dockerconfigjson", ".vault-token", ".vault_pass*", "kubeconfig*",
-    "*.kubeconfig", "credentials*", ".credentials*", "client_secret*", "service_account*.json",
-    "service-account*.json", "secret.*", "secrets", "secrets.*", ".secret*", ".ssh", ".gnupg", ".aws",
-    ".azure", ".gcloud", ".kube", ".docker",
-)  # fmt: skip
-"""Names of files and folders that are never read, as shells match them; case does not matter.
-
-`credentials*` costs a suite like `credentials_test.py`, which tends to hold some."""
+MAX_ROUNDS = 8
+"""Scans of one `refresh` under watch: folders may come faster than they are found."""
 
 
 def project_root(path: Path, workspace: Path | None = None) -> Path:
@@ -96,8 +81,27 @@ def read_text_file(path: Path) -> str | None:
     return _read(path, errors="strict")
 
 
+class Watch(Protocol):
+    """Sees what happens in folders, not below them, and tells `Project.changed`."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still tells."""
+        ...
+
+    def watch(self, folders: Collection[str]) -> frozenset[str]:
+        """Watch these folders and no others; those that were not watched before are returned.
+
+        One that cannot be watched because it is gone is left out. Raises OSError where watching
+        has to end.
+        """
+        ...
+
+
 class Project:
     """The files of a project as they were at the last `refresh`; texts and facts as they are now.
+
+    Looks at every folder and file for that, or, under a `Watch`, at those that it was told of.
 
     May be used from several threads. Nothing here raises on unreadable folders or files that
     vanish. Fulfils `source.oracle.Sources`.
@@ -107,40 +111,90 @@ class Project:
         """`exclude` are patterns of the user's settings, in Gitignore's syntax."""
         self.root = root
         self._real_root = Path(os.path.realpath(root))
-        self._excluded = _spec(exclude)
+        self._excluded = spec_of(exclude)
         self._scanning = threading.Lock()
         """Held by `refresh`, which replaces what it has found and changes none of it."""
         self._keeping = threading.Lock()
         """Held for a moment, where something is kept: `_rules`, `_facts`, `_texts`, `_syntaxes`."""
-        self._rules: dict[str, _Rules] = {}
-        self._rules_around: tuple[_Rules | None, _Rules | None] = (None, None)
+        self._rules: dict[str, Rules] = {}
+        self._rules_around: tuple[Rules | None, Rules | None] = (None, None)
         self._folders: dict[str, _Folder] = {}
-        self._config_stamps: tuple[_Stamp | None, ...] = ()
+        self._config_stamps: tuple[Stamp | None, ...] = ()
         self._config = PytestConfig()
         self._files: dict[Path, None] = {}
-        self._watched: tuple[str, ...] = self._config_files()
+        self._stamps = Stamps()
+        self._stamps.set_paths(self._config_files())
+        self._watch: Watch | None = None
+        self._on_end: Callable[[OSError], None] = lambda _: None
+        self._place: tuple[int, int] | None = None
+        """The folder that the root named when it was put under watch."""
+        self._seen: tuple[object, ...] | None = None
+        """What the last scan under watch began from; None: it has to be done again."""
+        self._may_have_come: set[str] = set()
+        """Files that have come or gone since the last scan, if they are any of ours."""
         self._test_files: tuple[Path, ...] = ()
-        self._facts: dict[Path, tuple[_Stamp, Facts | None]] = {}
-        self._texts: OrderedDict[Path, tuple[_Stamp, str | None]] = OrderedDict()
+        self._facts: dict[Path, tuple[Stamp, Facts | None]] = {}
+        self._texts: OrderedDict[Path, tuple[Stamp, str | None]] = OrderedDict()
         self._n_characters = 0
         self._syntaxes: OrderedDict[Path, Syntax] = OrderedDict()
 
     def refresh(self) -> None:
-        """Find files that appeared or went: one or two `stat` a known folder, a listing of each changed."""
+        """Find files that appeared or went: one or two `stat` a known folder, a listing of each changed.
+
+        Under watch a few `stat` in all, unless something has come or gone.
+        """
         with self._scanning:
-            folders = self._scan()
-            stamps = tuple(map(_stamp, self._config_files()))
-            if folders == self._folders and stamps == self._config_stamps:
+            if self._watch is None:
+                self._rescan()
                 return
-            if stamps != self._config_stamps:
-                self._config = read_pytest_config(lambda name: read_text_file(self.root / name))
-            paths = (Path(folder, name) for folder, it in folders.items() for name in it.files)
-            files = dict.fromkeys(islice(paths, MAX_FILES))
-            self._files, self._folders, self._config_stamps = files, folders, stamps
-            self._watched = (*map(str, files), *self._config_files())
-            self._test_files = collected_files(files, self.root, self._config)
+            try:
+                self._refresh_under(self._watch)
+            except OSError as error:
+                self._watch = None
+                self._stamps.be_told(False)
+                self._rescan()
+                self._on_end(error)
+
+    def follow(self, watch: Watch, on_end: Callable[[OSError], None]) -> None:
+        """From now on trust what `changed` is told by this watch, until it fails: `on_end` says why.
+
+        Belongs into a thread.
+        """
+        with self._scanning:
+            self._watch, self._on_end = watch, on_end
+            self._place = self._seen = None
+            self._stamps.be_told(True)
+        self.refresh()
+
+    def unfollow(self, watch: Watch) -> None:
+        """From now on look at everything again, if this watch is still the one."""
+        with self._scanning:
+            if self._watch is watch:
+                self._watch = None
+                self._stamps.be_told(False)
+
+    def changed(self, path: str, *, is_folder: bool, is_listing: bool) -> bool:
+        """Something has happened to what a watched folder holds; whether it matters here.
+
+        `is_listing`: it has come or gone. Returns at once.
+        """
+        name = os.path.basename(path)  # noqa: PTH119
+        is_rule = name in (".gitignore", "pyvenv.cfg")
+        is_read = name.endswith(".py") or is_rule or name in CONFIG_FILES
+        if name in SKIPPED_FOLDERS or not (is_folder or is_read):
+            return False
+        self._stamps.changed((path,))
+        if is_folder or is_rule:
+            self._seen = None
+        elif is_listing:
             with self._keeping:
-                self._facts = {path: kept for path, kept in self._facts.items() if path in files}
+                self._may_have_come.add(path)
+        return is_read or is_listing
+
+    def lost_track(self) -> None:
+        """The watch has missed something: look at everything once. Returns at once."""
+        self._stamps.changed_all()
+        self._seen = None
 
     def files(self) -> tuple[Path, ...]:
         """Python files that may be read, those nearest to the root first."""
@@ -158,12 +212,9 @@ class Project:
         """Changes when one of `files` or pytest's configuration is written, and with a `refresh` that
         finds that one has come or gone; not when `beside` is written, whose buffer stands for it.
 
-        One `stat` a file: belongs into a thread.
+        One `stat` a file, under watch one a changed file: belongs into a thread.
         """
-        watched = self._watched
-        ours = None if beside is None else str(beside)
-        stamps = tuple(None if path == ours else _stamp(path) for path in watched)
-        return hash((watched, stamps))
+        return self._stamps.version(None if beside is None else str(beside))
 
     def is_private(self, path: Path) -> bool:
         """Whether a file is named like a secret, or excluded by the user: nothing is done with it.
@@ -177,7 +228,7 @@ class Project:
             path.relative_to(self.root).as_posix(),
             real.relative_to(self._real_root).as_posix(),
         )
-        return any(_is_secret(name) or self._excluded.match_file(name) for name in names)
+        return any(is_secret(name) or self._excluded.match_file(name) for name in names)
 
     def is_excluded(self, path: Path) -> bool:
         """Whether a file may not be read: private, ignored by Git, or in a skipped folder."""
@@ -196,7 +247,7 @@ class Project:
 
     def facts(self, path: Path) -> Facts | None:
         """What one of `files` says, as it is on disk; None for any other."""
-        stamp = _stamp(path) if path in self._files else None
+        stamp = self._stamps.of(str(path)) if path in self._files else None
         if stamp is None:
             return None
         known = self._facts.get(path)
@@ -219,7 +270,7 @@ class Project:
         return syntax.root
 
     def _text(self, path: Path) -> str | None:
-        stamp = _stamp(path)
+        stamp = self._stamps.of(str(path))
         if stamp is None:
             return None
         with self._keeping:
@@ -237,6 +288,49 @@ class Project:
                 self._n_characters -= len(oldest or "")
         return text
 
+    def _rescan(self) -> None:
+        folders = self._scan()
+        stamps = tuple(map(stamp_of, self._config_files()))
+        if folders == self._folders and stamps == self._config_stamps:
+            return
+        if stamps != self._config_stamps:
+            self._config = read_pytest_config(lambda name: read_text_file(self.root / name))
+        paths = chain.from_iterable(folder.files for folder in folders.values())
+        files = dict.fromkeys(islice(paths, MAX_FILES))
+        self._files, self._folders, self._config_stamps = files, folders, stamps
+        self._stamps.set_paths((*map(str, files), *self._config_files()))
+        self._test_files = collected_files(files, self.root, self._config)
+        with self._keeping:
+            self._facts = {path: kept for path, kept in self._facts.items() if path in files}
+
+    def _refresh_under(self, watch: Watch) -> None:
+        """Scan if something has come or gone, and watch what was found. Raises OSError."""
+        if not watch.is_alive:
+            raise OSError(errno.EBADF, "the watch has ended")
+        start = (self._rules_from_above(), *map(stamp_of, self._config_files()))
+        place = place_of_folder(self.root)
+        if (place, start) == (self._place, self._seen) and not self._has_come_or_gone():
+            return
+        if place != self._place:
+            watch.watch(())
+            self._place = place
+        self._seen = start
+        for _ in range(MAX_ROUNDS):
+            self._rescan()
+            unwatched = watch.watch(self._folders)
+            if not unwatched:
+                return
+            # What happened in them before they were watched, nobody has told.
+            self._folders = {f: it for f, it in self._folders.items() if f not in unwatched}
+            self._stamps.changed(str(f) for f in self._files if str(f.parent) in unwatched)
+        self._seen = None
+
+    def _has_come_or_gone(self) -> bool:
+        """Whether one of the files told of is none of ours and there, or one of ours and not."""
+        with self._keeping:
+            told, self._may_have_come = self._may_have_come, set()
+        return any((Path(path) in self._files) != _is_plain_file(path) for path in told)
+
     def _config_files(self) -> tuple[str, ...]:
         return tuple(str(self.root / name) for name in CONFIG_FILES)
 
@@ -248,7 +342,7 @@ class Project:
         while pending and len(found) < MAX_FOLDERS and n_files < MAX_FILES:
             path, rules = pending.popleft()
             rules = self._rules_in(path, rules)
-            stamp, folder = _stamp(path), self._folders.get(path)
+            stamp, folder = stamp_of(path), self._folders.get(path)
             is_known = folder is not None and folder.rules is rules
             if folder is None or not is_known or stamp is None or folder.stamp != stamp:
                 folder = self._list(path, rules, stamp)
@@ -257,7 +351,7 @@ class Project:
             pending += [(f"{path}{os.sep}{name}", rules) for name in folder.folders]
         return found
 
-    def _list(self, path: str, rules: _Rules | None, stamp: _Stamp | None) -> _Folder:
+    def _list(self, path: str, rules: Rules | None, stamp: Stamp | None) -> _Folder:
         files, folders, is_venv = [], [], False
         prefix = os.path.relpath(path, self.root).replace(os.sep, "/") + "/"
         prefix = "" if prefix == "./" else prefix
@@ -267,9 +361,9 @@ class Project:
             if is_folder is None or not (is_folder or name.endswith(".py")):
                 continue
             relative = prefix + name + ("/" if is_folder else "")
-            if (is_folder and name in SKIPPED_FOLDERS) or _is_secret(relative):
+            if (is_folder and name in SKIPPED_FOLDERS) or is_secret(relative):
                 continue
-            if self._excluded.match_file(relative) or _ignores(rules, entry.path, is_folder):
+            if self._excluded.match_file(relative) or ignores(rules, entry.path, is_folder):
                 continue
             if is_folder:
                 folders.append(name)
@@ -277,9 +371,14 @@ class Project:
                 files.append(name)
         if is_venv:
             files, folders = [], []
-        return _Folder(_settled(stamp), rules, tuple(sorted(files)), tuple(sorted(folders)))
+        return _Folder(
+            _settled(stamp),
+            rules,
+            tuple(Path(path, name) for name in sorted(files)),
+            tuple(sorted(folders)),
+        )
 
-    def _rules_from_above(self) -> _Rules | None:
+    def _rules_from_above(self) -> Rules | None:
         """Rules of the repository around the root; the same object while nothing changed."""
         repository = next((f for f in (self.root, *self.root.parents) if _is_repository(f)), None)
         if repository is None:
@@ -291,21 +390,21 @@ class Project:
         known = self._rules_around
         if known[0] is not rules:
             # A project is read even if the repository around it ignores all of it.
-            hides_all = any(_ignores(rules, str(f), True) for f in (*between[1:], self.root))
+            hides_all = any(ignores(rules, str(f), True) for f in (*between[1:], self.root))
             self._rules_around = known = (rules, None if hides_all else rules)
         return known[1]
 
-    def _rules_in(self, folder: str, above: _Rules | None) -> _Rules | None:
+    def _rules_in(self, folder: str, above: Rules | None) -> Rules | None:
         return self._rules_from(f"{folder}{os.sep}.gitignore", folder, above)
 
-    def _rules_from(self, source: str, folder: str, above: _Rules | None) -> _Rules | None:
+    def _rules_from(self, source: str, folder: str, above: Rules | None) -> Rules | None:
         """What a file of patterns says about a folder; the same object while nothing changed."""
-        stamp = _stamp(source)
+        stamp = stamp_of(source)
         if stamp is None:
             return above
         rules = self._rules.get(source)
         if rules is None or rules.stamp != stamp or rules.above is not above:
-            rules = _Rules(folder, _spec(_pattern_lines(source)), above, _settled(stamp))
+            rules = Rules(folder, spec_of(_pattern_lines(source)), above, _settled(stamp))
             with self._keeping:
                 if len(self._rules) > 2 * MAX_FOLDERS:
                     self._rules.clear()
@@ -320,103 +419,24 @@ class Project:
             rules = self._rules_in(place, rules)
             place = f"{place}{os.sep}{part}"
             is_folder = i < len(parts) - 1
-            if is_folder and (part in SKIPPED_FOLDERS or _stamp(f"{place}{os.sep}pyvenv.cfg")):
+            if is_folder and (part in SKIPPED_FOLDERS or stamp_of(f"{place}{os.sep}pyvenv.cfg")):
                 return True
-            if _ignores(rules, place, is_folder):
+            if ignores(rules, place, is_folder):
                 return True
         return False
 
 
-_Stamp = tuple[int, int]
-"""Time of the last change (nanoseconds) and size (bytes)."""
 _CLOCK_GRAIN_NS = 50_000_000
-_PIECE = re.compile(
-    r"\\.|\[[!^]?\]?[^\]/]*\]|(?P<folders>(?<![^/])\*\*(?![^/]))|(?P<star>\*+)|.", re.DOTALL
-)
-"""Of a pattern; within a name, more stars than one are one star."""
-_SLASH = "ps_d"
-"""The group in a pattern's expression that is the slash behind a folder that the pattern names."""
-
-
-@dataclass(frozen=True, eq=False)
-class _Rules:
-    """What a `.gitignore` says, over what those above it say."""
-
-    folder: str
-    spec: GitIgnoreSpec
-    above: _Rules | None
-    stamp: _Stamp | None
-    """Of the file they were read from; None where it must be read again."""
 
 
 @dataclass(frozen=True)
 class _Folder:
-    stamp: _Stamp | None
+    stamp: Stamp | None
     """When it was listed; None where it must be listed again."""
-    rules: _Rules | None
+    rules: Rules | None
     """Its own `.gitignore` included."""
-    files: tuple[str, ...]
+    files: tuple[Path, ...]
     folders: tuple[str, ...]
-
-
-def _ignores(rules: _Rules | None, path: str, is_folder: bool) -> bool:
-    """Whether Git ignores a path, no folder above which is ignored: the nearest rule decides."""
-    while rules is not None:
-        relative = path[len(rules.folder) :].replace(os.sep, "/").lstrip("/")
-        for pattern in reversed(rules.spec.patterns):
-            if _matches(pattern, relative, is_folder):
-                return bool(pattern.include)
-        rules = rules.above
-    return False
-
-
-def _matches(pattern: Pattern, relative: str, is_folder: bool) -> bool:
-    """Whether a pattern matches the path itself.
-
-    For `pathspec` it also matches what lies below a folder that it matches, and a folder all of
-    which it matches. For Git such a pattern says nothing once the folder is not ignored.
-    """
-    found = pattern.match_file(relative)
-    if found is not None and found.match.groupdict().get(_SLASH) is None:
-        return True
-    found = pattern.match_file(relative + "/") if is_folder else None
-    return found is not None and found.match.groupdict().get(_SLASH) is not None and (
-        found.match.end(_SLASH) == len(relative) + 1
-    )  # fmt: skip
-
-
-def _spec(lines: Iterable[str]) -> GitIgnoreSpec:
-    """The patterns of some lines; those that are none do not count, as in Git."""
-    lines = [line for line in lines if line.strip() and not line.startswith("#")]
-    specs = []
-    for line in lines if len(lines) <= MAX_PATTERNS else ["*"]:
-        if (bounded := _bounded(line)) is not None:
-            with suppress(ValueError, re.error):
-                specs.append(GitIgnoreSpec.from_lines([bounded]))
-    return GitIgnoreSpec(
-        [pattern for spec in specs for pattern in spec.patterns if pattern.include is not None]
-    )
-
-
-def _bounded(line: str) -> str | None:
-    """A pattern that excludes at least what the line's does, and is matched fast; see `MAX_WILDCARDS`.
-
-    None for a negated one that is too complicated: it would bring back more than it says.
-    """
-    mark = "!" if line.startswith("!") else ""
-    pattern = line.removeprefix("!")
-    if len(pattern) > MAX_PATTERN_LENGTH:
-        return None if mark else "*"
-    kept, n_wildcards = mark, 0
-    for piece in _PIECE.finditer(pattern):
-        kept += "*" if piece["star"] else piece[0]
-        is_leading = piece["folders"] and piece.start() == 0  # as good as absent
-        n_wildcards += piece.lastgroup is not None and not is_leading
-        if n_wildcards == MAX_WILDCARDS:
-            rest = pattern[piece.end() :]
-            is_its_end = rest.strip() in ("", "/")
-            return kept + rest if is_its_end else None if mark else kept
-    return kept
 
 
 def _pattern_lines(source: str) -> list[str]:
@@ -438,13 +458,6 @@ def _exclude_file(repository: Path) -> str:
     return str(git / "info" / "exclude")
 
 
-_SECRET = re.compile("|".join(map(translate, SECRETS)))
-
-
-def _is_secret(relative: str) -> bool:
-    return any(map(_SECRET.match, relative.lower().split("/")))
-
-
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
     with suppress(OSError), os.scandir(path) as entries:
         yield from islice(entries, MAX_ENTRIES)
@@ -460,6 +473,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool | None:
         return None
 
 
+def _is_plain_file(path: str) -> bool:
+    """Whether it is one, and no link to one."""
+    with suppress(OSError, ValueError):
+        return S_ISREG(os.lstat(path).st_mode)
+    return False
+
+
 def _is_small(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.stat(follow_symlinks=False).st_size <= MAX_FILE_BYTES
@@ -473,15 +493,7 @@ def _is_repository(folder: Path) -> bool:
     return False
 
 
-def _stamp(path: str | Path) -> _Stamp | None:
-    try:
-        status = os.stat(path)  # noqa: PTH116 -- half the time of Path.stat, and called by thousands
-    except (OSError, ValueError):
-        return None
-    return status.st_mtime_ns, status.st_size
-
-
-def _settled(stamp: _Stamp | None) -> _Stamp | None:
+def _settled(stamp: Stamp | None) -> Stamp | None:
     """The stamp, if another change now could not leave it as it is."""
     is_settled = stamp is not None and abs(time.time_ns() - stamp[0]) > _CLOCK_GRAIN_NS
     return stamp if is_settled else None

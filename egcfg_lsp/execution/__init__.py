@@ -38,10 +38,65 @@ class Job:
     deadline_seconds: float
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables the run sees besides the sandbox's own, which win."""
+    target: str = ""
+    """The qualified name of the function that the candidate changes; empty: not known."""
+    target_lines: tuple[int, int] | None = None
+    """1-based, inclusive: that whole function in `text`, with its decorators."""
+    fresh: bool = False
+    """Import the patched module and collect the tests again, in a process that has done neither."""
+    seed: int = 0
+    """Of `random`, and of NumPy where it is imported."""
+    stop_early: bool = False
+    """End behind the first test that fails."""
+    overlays: Mapping[Path, str] = field(default_factory=dict)
+    """What the run sees instead of other files: the buffers that are not saved."""
+
+
+class How(StrEnum):
+    """How the process came about in which the tests ran."""
+
+    COLD = "cold"
+    """Started for this run."""
+    FRESH = "fresh"
+    """A fork of an interpreter without the project's modules, which imported the candidate."""
+    SWAPPED = "swapped"
+    """A fork of one that has collected the tests, in which the target's code was exchanged."""
+
+
+class Ending(StrEnum):
+    """A finer word for what became of a run."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    """The tests could not be run: an import or the collection failed, all were skipped …"""
+    TIMEOUT = "timeout"
+    FUEL = "fuel"
+    """The target executed more lines than a run may."""
+    CRASHED = "crashed"
+    """The process was ended by a signal of its own."""
+    DIED = "died"
+    """The process ended without a result."""
+    BLOCKED = "blocked"
+    NOT_REACHED = "not_reached"
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """Of one test, as pytest collects it: one for each set of parameters."""
+
+    __test__ = False
+
+    name: str
+    outcome: str
+    """`passed`, `failed`, `skipped` or `error`."""
+    seconds: float
 
 
 @dataclass(frozen=True)
 class RunResult:
+    """Equal if the verdict is: how it came about, and the evidence, are not compared."""
+
     status: Status
     n_passed: int = 0
     n_tests: int = 0
@@ -56,6 +111,15 @@ class RunResult:
     """Why the run was inconclusive, one line."""
     compiles: bool = True
     """Whether the project's interpreter compiles the text."""
+    ending: Ending = field(default=Ending.ERROR, compare=False)
+    tests: tuple[TestResult, ...] = field(default=(), compare=False)
+    output: str = field(default="", compare=False)
+    """The head of what the first test with an output wrote, several lines of printable text."""
+    trace: Mapping[str, object] | None = field(default=None, compare=False)
+    """What ran, as the process told it, which need not be true."""
+    how: How = field(default=How.COLD, compare=False)
+    slow: str = field(default="", compare=False)
+    """Why it was not swapped, for people; empty where it was, or was not to be."""
 
 
 @dataclass(frozen=True)
@@ -97,3 +161,4 @@ TMP_INODES = 4096
 """Of the private folder for temporary files; a file, folder or link is one inode."""
 RECORD_BYTES = 64 << 10
 """Largest result record that is read."""
+OUTPUT_CHARACTERS = 2000

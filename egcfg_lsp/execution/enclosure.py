@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import secrets
-import stat
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -31,6 +29,7 @@ from egcfg_lsp.execution.bubblewrap import (
 )
 from egcfg_lsp.execution.facts import tasks_of_user
 from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.runner.trees import remove_tree
 from egcfg_lsp.execution.tiers import MIN_LANDLOCK_B, Facts, Tier
 
 RUNNER = Path(__file__).parent / "runner"
@@ -86,11 +85,13 @@ async def enclosed(
     folders: Sequence[Path] = (),
     files: Sequence[tuple[Path, Path]] = (),
     environment: Mapping[str, str] | None = None,
-    deadline_seconds: float,
+    deadline_seconds: float | None,
 ) -> AsyncIterator[Enclosed]:
     """Python, about to execute a module of the runner; it has the descriptors. Raises OSError.
 
     `folders` are readable; with namespaces the first of `files` is seen in the place of the second.
+    Without a deadline it lives until the block is left, and its owner bounds the CPU time of its
+    children and looks at the memory it takes while they run (`resident_bytes`).
     """
     command = [str(interpreter.path), "-S", "-m", f"runner.{module}"]
     readable = [*interpreter.prefixes, *folders, RUNNER]
@@ -98,8 +99,13 @@ async def enclosed(
     if surroundings.tier.has_namespaces:
         variables = _environment(interpreter, PRIVATE_TMP, environment or {})
         start = _in_namespaces(surroundings.facts, command, readable, files, variables, descriptors)
-        async with start as process, _watched(Enclosed(process, PRIVATE_TMP, plan)) as one:
-            yield one
+        async with start as process:
+            one = Enclosed(process, PRIVATE_TMP, plan)
+            if deadline_seconds is None:
+                yield one
+            else:
+                async with _watched(one):
+                    yield one
     else:
         async with _private_folder() as tmp:
             plan["landlock"]["write"].append(tmp)
@@ -140,34 +146,6 @@ async def read_into(record: bytearray, stream: BinaryIO, most: int) -> None:
         transport.close()
 
 
-def remove_tree(folder: Path) -> None:
-    """Remove what a run has left, however deep it lies and whatever rights it has given itself.
-
-    Folders are moved up rather than followed down: a path may be longer than the system allows.
-    """
-    while subfolders := _emptied(folder, None):
-        for subfolder in subfolders:
-            _emptied(subfolder, folder)
-            subfolder.rmdir()
-    folder.rmdir()
-
-
-def _emptied(folder: Path, other: Path | None) -> list[Path]:
-    """The folders in a folder, which is left without files; they move to the other one if given."""
-    folder.chmod(stat.S_IRWXU)
-    subfolders = []
-    for entry in [*os.scandir(folder)]:
-        path = Path(entry.path)
-        if not entry.is_dir(follow_symlinks=False):
-            path.unlink()
-            continue
-        if other is not None:
-            path.chmod(stat.S_IRWXU)
-            path = path.rename(other / secrets.token_hex(8))
-        subfolders.append(path)
-    return subfolders
-
-
 def _environment(interpreter: Interpreter, tmp: str, extra: Mapping[str, str]) -> Mapping[str, str]:
     """All variables of a run; ours win."""
     plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if interpreter.is_ours else {}
@@ -175,11 +153,13 @@ def _environment(interpreter: Interpreter, tmp: str, extra: Mapping[str, str]) -
 
 
 def _plan(
-    surroundings: Surroundings, readable: Sequence[Path], deadline_seconds: float
+    surroundings: Surroundings, readable: Sequence[Path], deadline_seconds: float | None
 ) -> dict[str, Any]:
     """What `confine` in the runner is told."""
     tier, facts = surroundings.tier, surroundings.facts
-    limits = {**LIMITS, "RLIMIT_CPU": int(deadline_seconds) + 1}
+    limits = dict(LIMITS)
+    if deadline_seconds is not None:
+        limits["RLIMIT_CPU"] = int(deadline_seconds) + 1
     is_counted_apart = facts.spare_uid is not None or (
         tier.has_namespaces and facts.kernel >= KERNEL_COUNTING_BY_NAMESPACE
     )
@@ -340,14 +320,14 @@ async def _watch(one: Enclosed, tmp: Path | None) -> None:
 
 
 def _excess(pid: int, tmp: Path | None) -> str:
-    if (n_bytes := _resident_bytes(pid)) > MEMORY_BYTES:
+    if (n_bytes := resident_bytes(pid)) > MEMORY_BYTES:
         return f"the run took {n_bytes >> 20} MiB of memory"
     if tmp is not None and _is_overfull(tmp):
         return f"the run wrote more than {TMP_BYTES >> 20} MiB, or {TMP_INODES} files"
     return ""
 
 
-def _resident_bytes(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
     """Of a process and all it has started."""
     try:
         root = psutil.Process(pid)

@@ -9,9 +9,17 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from egcfg_lsp.execution import RECORD_BYTES, RunResult, Status
+from egcfg_lsp.execution import (
+    OUTPUT_CHARACTERS,
+    RECORD_BYTES,
+    Ending,
+    RunResult,
+    Status,
+    TestResult,
+)
 
 log = logging.getLogger(__name__)
 NO_RESULT = "the run wrote something that is no result"
@@ -24,8 +32,13 @@ VERDICT: Mapping[str, type] = {
     "missed_lines": list,
     "raised": bool,
     "entered": bool,
+    "tests": list,
+    "output": str,
+    "stopped": str,
 }
-"""Keys and types of a record besides its nonce; `type(True)` is not `int`."""
+"""Keys and types of a record besides its nonce and its trace; `type(True)` is not `int`."""
+OUTCOMES = ("passed", "failed", "skipped", "error")
+STOPPED = {"timeout": Ending.TIMEOUT, "fuel": Ending.FUEL}
 
 
 def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
@@ -33,7 +46,7 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
     if not record or code != 0:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
         log.debug("run without a record: %s", errors.decode(errors="replace"))
-        return inconclusive(f"the run ended without a result (exit status {code}) {last}")
+        return without_record(code, last)
     try:
         value = json.loads(record) if len(record) <= RECORD_BYTES else None
     except (ValueError, RecursionError):
@@ -46,11 +59,30 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
         error = value["syntax_error"]
         reason = for_people(f"not run: the file does not compile with it ({error})")
         return RunResult(Status.INCONCLUSIVE, reason=reason, compiles=False)
-    return _verdict(**value) if _has_types(value, VERDICT) else inconclusive(NO_RESULT)
+    trace = value.pop("trace", 0)
+    if not _has_types(value, VERDICT) or not isinstance(trace, dict | None):
+        return inconclusive(NO_RESULT)
+    result = _verdict(**value)
+    return result if trace is None else replace(result, trace=trace)
 
 
-def inconclusive(reason: str) -> RunResult:
-    return RunResult(Status.INCONCLUSIVE, reason=for_people(reason))
+def without_record(code: int, last_error: str = "") -> RunResult:
+    """The run ended by itself; `code` is its exit status, negative (or 128 and more) by a signal."""
+    reason = f"the run ended without a result (exit status {code}) {last_error}"
+    is_signal = code < 0 or code > 128
+    return inconclusive(reason, Ending.CRASHED if is_signal else Ending.DIED)
+
+
+def inconclusive(reason: str, ending: Ending = Ending.ERROR) -> RunResult:
+    return RunResult(Status.INCONCLUSIVE, reason=for_people(reason), ending=ending)
+
+
+def timed_out(seconds: float) -> RunResult:
+    return inconclusive(late(seconds), Ending.TIMEOUT)
+
+
+def late(seconds: float) -> str:
+    return f"no result within {seconds:g} s"
 
 
 def for_people(text: str) -> str:
@@ -68,16 +100,55 @@ def _verdict(
     missed_lines: list[object],
     raised: bool,
     entered: bool,
+    tests: list[object],
+    output: str,
+    stopped: str,
 ) -> RunResult:
     missed = tuple(line for line in missed_lines if type(line) is int)
-    if not 0 <= n_passed <= n_tests or n_tests == 0 or len(missed) != len(missed_lines):
+    each = tuple(one for test in tests if (one := _test_result(test)) is not None)
+    if len(missed) != len(missed_lines) or len(each) != len(tests):
+        return inconclusive(NO_RESULT)
+    if not 0 <= n_passed <= n_tests or stopped not in ("", *STOPPED):
+        return inconclusive(NO_RESULT)
+    evidence = RunResult(Status.INCONCLUSIVE, tests=each, output=_printable(output))
+    if stopped:
+        said = "no result within its time" if stopped == "timeout" else "it runs and runs"
+        return replace(evidence, reason=said, ending=STOPPED[stopped])
+    if n_tests == 0:
         return inconclusive(NO_RESULT)
     if blocked:
-        return inconclusive(f"the sandbox blocked the test ({blocked})")
+        reason = for_people(f"the sandbox blocked the test ({blocked})")
+        return replace(evidence, reason=reason, ending=Ending.BLOCKED)
     if n_passed == n_tests and not entered:
-        return inconclusive("not reached: the tests pass without entering the function")
+        reason = "not reached: the tests pass without entering the function"
+        return replace(evidence, reason=reason, ending=Ending.NOT_REACHED)
     status = Status.PASSED if n_passed == n_tests else Status.FAILED
-    return RunResult(status, n_passed, n_tests, for_people(failure), missed, raised)
+    return replace(
+        evidence,
+        status=status,
+        ending=Ending(status.value),
+        n_passed=n_passed,
+        n_tests=n_tests,
+        failure=for_people(failure),
+        missed_lines=missed,
+        raised=raised,
+    )
+
+
+def _test_result(value: object) -> TestResult | None:
+    """From a name, an outcome and seconds."""
+    if not isinstance(value, list) or [type(one) for one in value] != [str, str, float]:
+        return None
+    name, outcome, seconds = value
+    if outcome not in OUTCOMES or not 0 <= seconds < 1e6:
+        return None
+    return TestResult(for_people(name), outcome, seconds)
+
+
+def _printable(text: str) -> str:
+    """Lines of what a run wrote."""
+    text = text[:OUTPUT_CHARACTERS]
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in text)
 
 
 def _has_types(value: dict[str, Any], types: Mapping[str, type]) -> bool:

@@ -28,7 +28,7 @@ from egcfg_lsp.execution.enclosure import (
     read_into,
 )
 from egcfg_lsp.execution.facts import probe_facts
-from egcfg_lsp.execution.record import inconclusive, result_of
+from egcfg_lsp.execution.record import inconclusive, result_of, timed_out
 from egcfg_lsp.execution.selftest import self_test
 from egcfg_lsp.execution.tiers import Facts, Tier, choose_tier
 
@@ -57,6 +57,10 @@ class KernelSandbox:
         """What a run is put into; meaningful only if the state says that it works."""
         return (await self._probed())[1]
 
+    def with_environment(self, job: Job) -> Job:
+        """The job with the variables that every run sees, which its own go before."""
+        return replace(job, environment={**self._environment, **job.environment})
+
     async def run(self, job: Job) -> RunResult:
         state, surroundings = await self._probed()
         if not state.works:
@@ -65,9 +69,8 @@ class KernelSandbox:
             return inconclusive(problem)
         if not job.path.is_file():
             return inconclusive("the file is not saved yet")
-        job = replace(job, environment={**self._environment, **job.environment})
         try:
-            return await _run(job, surroundings)
+            return await _run(self.with_environment(job), surroundings)
         except OSError as error:
             return inconclusive(f"the sandbox could not be started: {error}")
 
@@ -152,13 +155,24 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
                 )
                 code = await running.process.wait()
         except TimeoutError:
-            return inconclusive(f"no result within {job.deadline_seconds:g} s")
+            return timed_out(job.deadline_seconds)
     if running.excess:
         return inconclusive(running.excess)
     return result_of(bytes(record), nonce, code, errors)
 
 
 def _order(job: Job, running: Enclosed, result_fd: int, nonce: str) -> dict[str, object]:
+    return {
+        **order_of(job),
+        "confinement": running.plan,
+        "result_fd": result_fd,
+        "nonce": nonce,
+        "text": None,
+    }
+
+
+def order_of(job: Job) -> dict[str, object]:
+    """What the runner is told of a job, whatever process it is."""
     return {
         "root": str(job.root),
         "path": str(job.path),
@@ -168,8 +182,7 @@ def _order(job: Job, running: Enclosed, result_fd: int, nonce: str) -> dict[str,
         ],
         "first_line": job.first_line,
         "last_line": job.last_line,
-        "confinement": running.plan,
-        "result_fd": result_fd,
-        "nonce": nonce,
-        "text": None,
+        "seed": job.seed,
+        "stop_early": job.stop_early,
+        "overlays": {str(path): text for path, text in job.overlays.items()},
     }

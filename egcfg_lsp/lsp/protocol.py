@@ -17,6 +17,9 @@ DID_ACCEPT = "egcfg.didAccept"
 TRUST = "egcfg.trust"
 REVOKE_TRUST = "egcfg.revokeTrust"
 OPEN_LOG = "egcfg.openLog"
+EXPLAIN_TRACE = "egcfg.explainTrace"
+FUNCTION = "function"
+"""In place of a suggestion's id: the function as the buffer has it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,26 @@ class OptionsChanged:
     """As `initializationOptions`."""
 
 
+@dataclass(frozen=True)
+class ExplainTrace:
+    """The argument of `egcfg.explainTrace`."""
+
+    uri: str
+    position: types.Position
+    of: str = ""
+    """A suggestion's id, or `FUNCTION`; empty: the suggestion last made here, else the function."""
+    show: bool = True
+    """Whether the server has the page shown."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What `egcfg.explainTrace` is answered with."""
+
+    title: str
+    markdown: str
+
+
 def to_json(message: SuggestionsChanged | Status) -> object:
     """The message as plain JSON values."""
     return _converter.unstructure(message)
@@ -85,6 +108,15 @@ def options_changed(params: object) -> OptionsChanged:
     if isinstance(params, dict):
         value = params.get("options")
     return OptionsChanged(to_plain(value))
+
+
+def explain_trace(arguments: tuple[object, ...]) -> ExplainTrace | None:
+    """The argument of `egcfg.explainTrace`, or None if it is none."""
+    argument = to_plain(arguments[0]) if len(arguments) == 1 else None
+    try:
+        return _converter.structure(argument, ExplainTrace)
+    except (cattrs.BaseValidationError, TypeError, KeyError, ValueError, AttributeError):
+        return None
 
 
 def to_plain(value: object) -> object:

@@ -15,6 +15,7 @@ from egcfg_lsp.lsp.features import (
     configuration,
     documents,
     execution_log,
+    explain_trace,
     inline_completion,
     lifecycle,
     trust,
@@ -47,6 +48,7 @@ def make_server(
     )
     for feature in (
         lifecycle, documents, configuration, inline_completion, trust, execution_log,
+        explain_trace,
     ):  # fmt: skip
         feature.register(server, session)
     return server

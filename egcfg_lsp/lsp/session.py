@@ -23,7 +23,7 @@ from egcfg_lsp.completion.cache import Completion, Completions
 from egcfg_lsp.completion.context import Contexts
 from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
 from egcfg_lsp.completion.engine import Tools
-from egcfg_lsp.completion.project import project_at, project_root
+from egcfg_lsp.completion.project import Project, project_at, project_root
 from egcfg_lsp.completion.verify import UNTRUSTED
 from egcfg_lsp.execution import Sandbox, SandboxState
 from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox, tier_of
@@ -41,12 +41,15 @@ from egcfg_lsp.lsp.documents import (
 )
 from egcfg_lsp.lsp.model_owner import MakeModel, ModelOwner, Pull
 from egcfg_lsp.lsp.trust_owner import TrustOwner, folder_to_ask_for
+from egcfg_lsp.lsp.watch_owner import Refreshable, WatchOwner
 from egcfg_lsp.model import LanguageModel, ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import without_lines
+from egcfg_lsp.source.pytest_config import CONFIG_FILES
 from egcfg_lsp.trust import Answer, TrustError, TrustFile
+from egcfg_lsp.watch import Changes
 
 GRACE_SECONDS = 0.05
 """How long an abandoned completion goes on, in case the next request continues it."""
@@ -85,6 +88,8 @@ class Session:
         self.configuration = Configuration(self._warn, self.trust)
         self.execution_log = execution_log
         self._server = server
+        self._watches = WatchOwner(self._on_files_changed)
+        self._refreshable = sandbox if isinstance(sandbox, Refreshable) else None
         self._sandbox = LoggedSandbox(sandbox, execution_log)
         self._sandbox_state: SandboxState | None = None
         self._owner = ModelOwner(server, make_model, pull)
@@ -94,12 +99,15 @@ class Session:
         self._configured = asyncio.Event()
         self._rhythm = Rhythm()
         self._latest: Snapshot | None = None
+        self._settled: Completion | None = None
+        """The last one that has ended."""
         self._accepted: Request | None = None
         self._answering: asyncio.Task[object] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ready_message = "ready"
         self._status: protocol.Status | None = None
         self._errors_told: set[str] = set()
+        self._closing: list[Callable[[], object]] = []
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
         """Run background work of the session's, which ends with it."""
@@ -135,27 +143,41 @@ class Session:
             async with asyncio.timeout(CONFIGURATION_SECONDS):
                 await self._configured.wait()
 
-    def snapshot(self, params: types.InlineCompletionParams) -> Snapshot:
-        uri, position = params.text_document.uri, params.position
+    @property
+    def sandbox(self) -> Sandbox:
+        """Runs are written to the execution log."""
+        return self._sandbox
+
+    def request_at(self, uri: str, position: types.Position) -> Request:
+        """What a place in a document is, for whoever asks."""
         workspace = self._server.workspace
         document, module = document_at(workspace, uri), module_of(workspace, uri)
         path = path_of(workspace, uri)
         folder = folder_of(workspace, path)
         root = project_root(path, folder) if path is not None else None
-        context = params.context
-        is_automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
         settings = self.configuration.of(root, folder)
-        request = Request(
+        if root is not None:
+            self._watches.follow(root, settings.exclude)
+        return Request(
             text=module.text,
             offset=module.start + document.offset_at(position),
             path=path,
             root=root,
             settings=settings,
-            is_automatic=is_automatic,
             applies_edits=self._applies_edits,
-            selected=_selected(context, document, module),
+        )
+
+    def snapshot(self, params: types.InlineCompletionParams) -> Snapshot:
+        uri, position = params.text_document.uri, params.position
+        workspace, context = self._server.workspace, params.context
+        document, module = document_at(workspace, uri), module_of(workspace, uri)
+        is_automatic = context.trigger_kind == types.InlineCompletionTriggerKind.Automatic
+        request = self.request_at(uri, position)
+        request = replace(
+            request, is_automatic=is_automatic, selected=_selected(context, document, module)
         )
         request = replace(request, just_accepted=self._is_just_accepted(request))
+        settings, folder = request.settings, folder_of(workspace, request.path)
         if is_automatic:
             self._rhythm = self._rhythm.with_key(time.monotonic())
         wait = debounce_seconds(
@@ -187,6 +209,23 @@ class Session:
                 Tools(model, self._sandbox, self._contexts), self._on_update
             )
         return self._completions
+
+    def suggestion_at(
+        self, uri: str, position: types.Position, suggestion_id: str = ""
+    ) -> tuple[Request, Suggestion] | None:
+        """The suggestion last made for a place in the present text, or the one of an id."""
+        if suggestion_id:
+            return self._completions.suggestion(suggestion_id) if self._completions else None
+        latest, settled = self._latest, self._settled
+        if latest is None or settled is None or (latest.uri, latest.position) != (uri, position):
+            return None
+        if not self.is_current(latest) or (left := settled.remainder(latest.request)) is None:
+            return None
+        return next(((latest.request, suggestion) for suggestion in left.suggestions), None)
+
+    def on_close(self, work: Callable[[], object]) -> None:
+        """To be done at the session's end."""
+        self._closing.append(work)
 
     def supersede(self, snapshot: Snapshot) -> None:
         """The running handler answers the latest request; an older one still waiting is cancelled.
@@ -254,6 +293,13 @@ class Session:
         """Keep the place of the latest request, if it was in this document."""
         if self._latest is not None and self._latest.uri == uri:
             self.remember(uri, self._latest.position.line)
+
+    def saved(self, uri: str) -> None:
+        """The client has written a document."""
+        self.remember_latest(uri)
+        path = path_of(self._server.workspace, uri)
+        if path is not None:
+            self._watches.touched(path)
 
     def forget(self, uri: str) -> None:
         """A document was closed: nothing is under way for it any more."""
@@ -334,10 +380,37 @@ class Session:
     async def close(self) -> None:
         for task in self._tasks:
             task.cancel()
+        await self._watches.close()
+        for work in self._closing:
+            await asyncio.to_thread(work)
         if self._completions is not None:
             await self._completions.close()
+        if self._refreshable is not None:
+            await self._refreshable.close()
         await self._owner.close()
         await asyncio.to_thread(self.execution_log.close)
+
+    def _on_files_changed(self, project: Project, changes: Changes) -> None:
+        self.start(self._catch_up(project, changes))
+
+    async def _catch_up(self, project: Project, changes: Changes) -> None:
+        """Read what has changed before the next key asks; what is shown and may be stale runs again."""
+        await asyncio.to_thread(project.refresh)
+        if self._refreshable is not None:
+            configuration = (project.root / name for name in CONFIG_FILES)
+            everything = (*project.files(), *configuration)
+            await self._refreshable.refresh(everything if changes.is_partial else changes.paths)
+        latest, settled = self._latest, self._settled
+        if latest is None or settled is None or latest.request.root != project.root:
+            return
+        # Settings of the project may be among what has changed.
+        settings = self.configuration.of(project.root, latest.folder)
+        is_shown = settled.remainder(latest.request) is not None and settled.update.suggestions
+        if settings != latest.request.settings or not is_shown or not self.is_current(latest):
+            return
+        if (completions := self._completions) is not None and not completions.is_busy:
+            with suppress(ModelError):
+                await completions.first(latest.request)
 
     async def _subscribe_to_configuration(self) -> None:
         """Some clients tell of changed settings only if they were asked to."""
@@ -420,6 +493,7 @@ class Session:
     def _on_update(self, completion: Completion) -> None:
         """Tell the client what changed in the completion that its latest request waits for."""
         if completion.update.done:
+            self._settled = completion
             self.rest()
             self._ask_for_trust(completion)
         latest, answering = self._latest, self._answering

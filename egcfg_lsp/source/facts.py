@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from tree_sitter import Node
@@ -39,6 +39,8 @@ class Function:
     parameters: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
     """Names that are its own: parameters, assigned, or defined in it."""
+    docstring: str = ""
+    """The literal as it is written."""
 
     def mentions_name(self, name: str) -> Directness | None:
         """How a key of `mentions` is mentioned, unless its first part is the function's own."""
@@ -49,7 +51,9 @@ class Function:
 class Class:
     bases: tuple[str, ...]
     """As they are written."""
-    has_init: bool
+    methods: frozenset[str]
+    mentions: frozenset[str] = frozenset()
+    """What the values of its own assignments mention, as in `Mentions`."""
 
 
 @dataclass(frozen=True)
@@ -63,17 +67,22 @@ class Facts:
     """By qualified name."""
     definitions: frozenset[str] = frozenset()
     """Names that the top level binds by `def`, `class` or assignment."""
+    values: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """What is mentioned in the value of a name that the top level assigns."""
 
     @cached_property
     def mentions(self) -> frozenset[str]:
-        """What any of its functions mentions."""
-        return frozenset(name for function in self.functions for name in function.mentions)
+        """What its functions, its classes' assignments and those of the top level mention."""
+        in_functions = (name for function in self.functions for name in function.mentions)
+        in_classes = (known.mentions for known in self.classes.values())
+        return frozenset(in_functions).union(*in_classes, *self.values.values())
 
 
 def facts_of(root: Node, about: str | None = None) -> Facts:
     """The facts of a file; with `about`, only functions and statements in which that word stands."""
     functions, asserts, definitions = [], [], set()
     classes: dict[str, Class] = {}
+    values: dict[str, frozenset[str]] = {}
     word = None if about is None else about.encode()
     for kind, node, owners in _top_level(root):
         definition = node.child_by_field_name("definition") or node
@@ -81,12 +90,19 @@ def facts_of(root: Node, about: str | None = None) -> Facts:
             if word is None or word in (node.text or b""):
                 asserts.append(_function(node, ""))
         elif kind == "binding":
-            definitions |= _bound_names(node)
+            mentioned = _mentioned_in_value(node) if word is None else frozenset()
+            if owners and (owner := ".".join(owners)) in classes:
+                known = classes[owner]
+                classes[owner] = replace(known, mentions=known.mentions | mentioned)
+            elif not owners:
+                names = _bound_names(node)
+                definitions |= names
+                values |= dict.fromkeys(names, mentioned) if mentioned else {}
         else:
             name = ".".join((*owners, name_of(definition)))
             definitions |= set() if owners else {name}
             if kind == "class":
-                classes[name] = Class(tuple(_bases(definition)), _has_init(definition))
+                classes[name] = Class(tuple(_bases(definition)), frozenset(_methods(definition)))
             elif word is None or word in (node.text or b""):
                 functions.append(_function(node, name))
     return Facts(
@@ -95,6 +111,7 @@ def facts_of(root: Node, about: str | None = None) -> Facts:
         tuple(asserts),
         classes,
         frozenset(definitions),
+        values,
     )
 
 
@@ -118,7 +135,7 @@ _OPERATORS = {
 def _top_level(root: Node) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
     """What stands outside of functions, in source order: kind, node, names of the classes around.
 
-    Kinds are function, class, binding (of names) and assert; decorators belong to their node.
+    Kinds are function, class, binding (an assignment) and assert; decorators belong to their node.
     """
     pending: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while pending:
@@ -138,8 +155,7 @@ def _top_level(root: Node) -> Iterator[tuple[str, Node, tuple[str, ...]]]:
         elif not owners and _is_at_top(node) and _asserts(node):
             yield "assert", node, owners
         elif node.type == "assignment":
-            if not owners:
-                yield "binding", node, owners
+            yield "binding", node, owners
         elif node.type in _HOLDERS:
             pending.extend((child, owners) for child in reversed(node.named_children))
 
@@ -169,7 +185,15 @@ def _function(node: Node, name: str) -> Function:
     text = text_of(node)
     white = "\t" if "\n\t" in text else " "
     source = textwrap.dedent(white * node.start_point.column + text)
-    return Function(name, node.start_point.row, source, mentions, frozenset(own), bound)
+    docstring = _docstring(definition)
+    return Function(name, node.start_point.row, source, mentions, frozenset(own), bound, docstring)
+
+
+def _docstring(definition: Node) -> str:
+    body = definition.child_by_field_name("body")
+    first = next((n for n in body.named_children if n.type != "comment"), None) if body else None
+    literal = first.named_children[:1] if first and first.type == "expression_statement" else []
+    return text_of(literal[0]) if literal and literal[0].type == "string" else ""
 
 
 def _mentions(root: Node, definition: Node) -> tuple[dict[str, Directness], frozenset[str]]:
@@ -221,6 +245,11 @@ def _mentions(root: Node, definition: Node) -> tuple[dict[str, Directness], froz
     return found, frozenset(bound)
 
 
+def _mentioned_in_value(assignment: Node) -> frozenset[str]:
+    value = assignment.child_by_field_name("right")
+    return frozenset() if value is None else frozenset(_mentions(value, value)[0])
+
+
 def _keep(found: dict[str, Directness], name: str, directness: Directness) -> None:
     found[name] = min(directness, found.get(name, NAMED))
 
@@ -266,11 +295,8 @@ def _bases(definition: Node) -> Iterator[str]:
             yield text_of(base)
 
 
-def _has_init(definition: Node) -> bool:
+def _methods(definition: Node) -> Iterator[str]:
     body = definition.child_by_field_name("body")
-    members = body.named_children if body is not None else []
-    return any(
-        name_of(member.child_by_field_name("definition") or member) == "__init__"
-        for member in members
-        if member.type in ("function_definition", "decorated_definition")
-    )
+    for member in body.named_children if body is not None else []:
+        if member.type in ("function_definition", "decorated_definition"):
+            yield name_of(member.child_by_field_name("definition") or member)

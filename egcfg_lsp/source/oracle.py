@@ -1,24 +1,22 @@
 """Oracle tests: those that reach the target, found by reading source, never by running it.
 
 Ranked: the target's doctest; asserts at the top level of its file, and tests there; tests in files
-named after its module; tests in files that import it. A method counts as mentioned by an attribute
-of its name where its class is known in the file, or the file is named after the module; a special
-method (`__init__`, `__add__`, …) by its class, since an operator names nothing. What only helpers
-of the test file mention counts for the tests that use these. A function within a function is
-reached by the tests of the outermost one. A target that no test mentions is reached through its
-callers in the same file.
+named after its module; tests in files that import it. Which tests of a file mention it is the matter
+of `oracle_mentions`; inherited tests and fixtures of `conftest.py` count. A function within a function
+is reached by the tests of the outermost one. A target that no test mentions is reached through its
+callers in the same file. `guess_tests` gives more that may reach it, for those who can find out.
 
-Does not cover tests inherited from a base class, names renamed by a package that re-exports them,
-fixtures of `conftest.py` that make functions, or names that are put together at run time.
+Does not cover names renamed by a package that re-exports them, callers in other files, or names that
+are put together at run time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -26,13 +24,25 @@ from tree_sitter import Node
 
 from egcfg_lsp.source.facts import Directness, Facts, Function, facts_of
 from egcfg_lsp.source.imports import (
-    SOURCE_FOLDERS,
     Import,
     candidate_files,
     module_names,
     submodule,
 )
+from egcfg_lsp.source.lineage import Inherited, lineages
 from egcfg_lsp.source.lines import split_lines
+from egcfg_lsp.source.nearness import nearness
+from egcfg_lsp.source.oracle_mentions import (
+    Subject,
+    TestFile,
+    aliases,
+    fixtures_mentioning,
+    is_test,
+    mentioned,
+    subject_of,
+    tests_mentioning,
+)
+from egcfg_lsp.source.oracle_words import Likeness, likeness, words_of
 from egcfg_lsp.source.pytest_config import PytestConfig
 from egcfg_lsp.source.target import Target
 
@@ -86,102 +96,44 @@ class Sources(Protocol):
 
 
 def find_oracle_tests(
-    target: Target, path: Path, root: Path, text: str, sources: Sources
+    target: Target,
+    path: Path,
+    root: Path,
+    text: str,
+    sources: Sources,
+    *,
+    limit: int = MAX_TESTS,
 ) -> tuple[OracleTest, ...]:
-    """At most `MAX_TESTS` tests of the target, the most telling first.
+    """At most `limit` tests of the target, the most telling first.
 
     `path` and `text` are the file with the target. It is parsed where it mentions the target
     elsewhere, without the target's own lines, so that what is half typed there hides nothing below.
     """
-    place = _Place(path, root, _without_body(text, target), sources)
-    subject = _subject(target.qualified_name, text)
+    place, subject = _start(target, path, root, text, sources)
     found = place.tests_of(subject)
-    if ">>>" in target.docstring and subject.qualified_name == target.qualified_name:
+    if _has_example(target.docstring) and subject.qualified_name == target.qualified_name:
         found = [place.doctest_of(subject), *(t for t in found if t.kind != OracleKind.DOCTEST)]
-    callers, seen = [subject], {subject}
-    for _ in range(MAX_HOPS):
-        if found:
-            break
-        above = dict.fromkeys(c for caller in callers for c in place.callers_of(caller))
-        callers = [caller for caller in above if caller not in seen]
-        seen |= set(callers)
-        once: dict[tuple[object, ...], OracleTest] = {}
-        for caller in callers:
-            for test in place.tests_of(caller):
-                reason = f"reaches it through {caller.name}: {test.reason}"
-                once.setdefault((test.path, test.kind, test.name), replace(test, reason=reason))
-        found = list(once.values())
-    return tuple(found[:MAX_TESTS])
+    found = found or place.through_callers(subject)
+    return tuple(found[:limit])
 
 
-def nearness(test_file: Path, path: Path, root: Path, config: PytestConfig) -> int | None:
-    """How near a test file named after the module lies, 0 is best; None: it is not its namesake.
+def guess_tests(
+    target: Target, path: Path, root: Path, text: str, sources: Sources, *, limit: int = MAX_TESTS
+) -> tuple[OracleTest, ...]:
+    """At most `limit` tests that may reach the target though they do not name it, the likeliest first.
 
-    Its folder must be the module's, or mirror it: folders such as `src` and `tests/unit` left out,
-    what remains of its folders stands among the module's in that order.
+    They belong to it only once a run has entered it: none of them is one of `find_oracle_tests` where
+    that finds any by name. Those of its callers come first, then those with words of its name.
     """
-    stem = path.parent.name if path.stem == "__init__" else path.stem
-    words = {stem.strip("_"), f"{path.parent.name}_{stem}".strip("_")}
-    if words.isdisjoint(_tested_names(test_file.name, config)):
-        return None
-    if test_file.parent == path.parent:
-        return 0
-    ours, theirs = _plain_folders(path, root), _plain_folders(test_file, root)
-    left = iter(ours)
-    return 1 + len(ours) - len(theirs) if all(folder in left for folder in theirs) else None
+    place, subject = _start(target, path, root, text, sources)
+    named = {(test.path, test.name) for test in place.tests_of(subject)}
+    likely = [*place.through_callers(subject), *place.alike(subject)]
+    once = {(t.path, t.name): t for t in reversed(likely) if (t.path, t.name) not in named}
+    return tuple(reversed(once.values()))[:limit]
 
 
-IN_HELPER = 3
-"""Directness of a test that mentions a helper, or takes a fixture, which mentions the target."""
-OUT_OF_SIGHT = 4
-"""Added where a method's name is mentioned and its class is not, or a special method's operator."""
-_TEST_FOLDERS = {
-    "test", "tests", "testing", "unit", "unittest", "unittests", "unit_tests", "integration",
-    "functional",
-}  # fmt: skip
-_OPERATORS = {
-    "__add__": "+", "__sub__": "-", "__mul__": "*", "__truediv__": "/", "__floordiv__": "//",
-    "__mod__": "%", "__pow__": "**", "__matmul__": "@", "__and__": "&", "__or__": "|",
-    "__xor__": "^", "__lshift__": "<<", "__rshift__": ">>", "__invert__": "~", "__eq__": "==",
-    "__ne__": "!=", "__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">=",
-    "__iadd__": "+=", "__isub__": "-=", "__imul__": "*=", "__contains__": "in", "__iter__": "for",
-    "__enter__": "with", "__exit__": "with", "__aenter__": "with", "__await__": "await",
-    "__getitem__": "[]", "__setitem__": "[]", "__delitem__": "[]", "__len__": "len",
-    "__str__": "str", "__repr__": "repr", "__hash__": "hash", "__bool__": "bool", "__int__": "int",
-    "__float__": "float", "__abs__": "abs", "__next__": "next", "__reversed__": "reversed",
-    "__format__": "format", "__round__": "round",
-}  # fmt: skip
-"""What a test of a special method mentions besides the class, as in `facts.Mentions`."""
-
-_FIXTURE = re.compile(r"(?:@.*\n)*@(?:\w+\.)?fixture\b")
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What tests are looked for: a function of the top level, or a method."""
-
-    classes: tuple[str, ...]
-    """Around it, the outermost first."""
-    name: str
-
-    @property
-    def qualified_name(self) -> str:
-        return ".".join((*self.classes, self.name))
-
-    @property
-    def exported(self) -> str:
-        """The name by which other files import it, or its class."""
-        return self.classes[0] if self.classes else self.name
-
-    @property
-    def is_special(self) -> bool:
-        is_dunder = self.name.startswith("__") and self.name.endswith("__")
-        return bool(self.classes) and is_dunder
-
-    @property
-    def word(self) -> str:
-        """The name that whatever mentions it contains."""
-        return self.classes[-1] if self.is_special else self.name
+_Fixtures = Callable[[Path], frozenset[str]]
+"""Names of fixtures from elsewhere, for the tests of a folder."""
 
 
 @dataclass(frozen=True)
@@ -197,16 +149,17 @@ class _Place:
     def module(self) -> Node:
         return self.sources.module(self.path, self.text)
 
-    def tests_of(self, subject: _Subject) -> list[OracleTest]:
+    def tests_of(self, subject: Subject) -> list[OracleTest]:
         """Ranked tests that mention the subject."""
         ranked: list[tuple[tuple[int, ...], OracleTest]] = []
+        shared = cache(lambda folder: self._shared_fixtures(subject, folder))
         for file in self.sources.test_files():
-            if file == self.path or subject.word not in (self.sources.text(file) or ""):
+            if file == self.path or not self._may_mention(file, subject, shared):
                 continue
             if (facts := self.sources.facts(file)) is None:
                 continue
             near = nearness(file, self.path, self.root, self.sources.config)
-            tests = self._in_test_file(subject, file, facts, is_namesake=near is not None)
+            tests = self._in_test_file(subject, file, facts, near is not None, shared(file.parent))
             if near is not None:
                 reason, rank = f"names it, in {file.name}", (0, near)
             else:
@@ -219,54 +172,129 @@ class _Place:
         ranked.sort(key=lambda pair: pair[0])
         return self._in_this_file(subject) + [test for _, test in ranked]
 
-    def doctest_of(self, subject: _Subject) -> OracleTest:
+    def through_callers(self, subject: Subject) -> list[OracleTest]:
+        """Ranked tests of the nearest callers in the same file that have any."""
+        callers, seen = [subject], {subject}
+        for _ in range(MAX_HOPS):
+            above = dict.fromkeys(c for caller in callers for c in self.callers_of(caller))
+            callers = [caller for caller in above if caller not in seen]
+            seen |= set(callers)
+            found: dict[tuple[object, ...], OracleTest] = {}
+            for caller in callers:
+                for test in self.tests_of(caller):
+                    reason = f"reaches it through {caller.name}: {test.reason}"
+                    key = (test.path, test.kind, test.name)
+                    found.setdefault(key, replace(test, reason=reason))
+            if found:
+                return list(found.values())
+        return []
+
+    def alike(self, subject: Subject) -> list[OracleTest]:
+        """Ranked tests with words of the subject's name, those of the module's namesakes first."""
+        ranked: list[tuple[tuple[bool, Likeness], OracleTest]] = []
+        words = words_of(subject.name)
+        for file in self.sources.test_files():
+            text = (self.sources.text(file) or "").lower()
+            if file == self.path or not any(word in text for word in words):
+                continue
+            if (facts := self.sources.facts(file)) is None:
+                continue
+            is_far = nearness(file, self.path, self.root, self.sources.config) is None
+            reason = f"has words of its name, in {file.relative_to(self.root).as_posix()}"
+            for function in facts.functions:
+                like = likeness(function, subject)
+                if like is not None and is_test(function, facts, self.sources.config):
+                    ranked.append(((is_far, like), _test(file, function, reason)))
+        ranked.sort(key=lambda pair: pair[0])
+        return [test for _, test in ranked]
+
+    def doctest_of(self, subject: Subject) -> OracleTest:
         reason = "doctest of the function"
         return OracleTest(self.path, subject.qualified_name, OracleKind.DOCTEST, reason, "")
 
-    def callers_of(self, subject: _Subject) -> list[_Subject]:
+    def callers_of(self, subject: Subject) -> list[Subject]:
         """Functions of the same file, tests left out, that mention the subject."""
         facts = self._facts_about(subject)
         subjects = [
-            _subject(function.name, self.text)
+            subject_of(function.name, self.text)
             for function in facts.functions
             if function.name != subject.qualified_name
-            and not _is_test(function, facts, self.sources.config)
-            and _mentioned(function, subject, {subject.exported}, is_related=True) is not None
+            and not is_test(function, facts, self.sources.config)
+            and mentioned(function, subject, {subject.exported}, is_related=True) is not None
         ]
         return list(dict.fromkeys(subjects))
 
-    def _in_this_file(self, subject: _Subject) -> list[OracleTest]:
+    def _in_this_file(self, subject: Subject) -> list[OracleTest]:
         facts, found = self._facts_about(subject), list[OracleTest]()
-        keys, reason = {subject.exported}, "in the same file"
+        keys, reason = frozenset({subject.exported}), "in the same file"
         if any(
-            f.name == subject.qualified_name and _has_doctest(f.source) for f in facts.functions
+            f.name == subject.qualified_name and _has_example(f.docstring) for f in facts.functions
         ):
             found.append(self.doctest_of(subject))
-        asserts = [a for a in facts.asserts if _mentioned(a, subject, keys, True) is not None]
+        asserts = [
+            statement
+            for statement in facts.asserts
+            if mentioned(statement, subject, keys, is_related=True) is not None
+        ]
         if asserts:
             source = "\n".join(statement.source for statement in asserts)
             found.append(
                 OracleTest(self.path, subject.word, OracleKind.ASSERTS, f"asserts {reason}", source)
             )
-        ranked = _tests_mentioning(facts, subject, keys, True, self.sources.config)
+        here = TestFile(facts, keys, is_related=True, lineage=self._lineages(self.path, facts))
+        ranked = tests_mentioning(here, subject, self.sources.config)
         return found + [_test(self.path, function, reason) for _, function in ranked]
 
-    def _facts_about(self, subject: _Subject) -> Facts:
+    def _facts_about(self, subject: Subject) -> Facts:
         """What the file itself says where the subject is named more than where it is defined."""
         if self.text.count(subject.word) < 2:
             return Facts()
         return facts_of(self.module, subject.word)
 
+    def _may_mention(self, file: Path, subject: Subject, shared: _Fixtures) -> bool:
+        """Without parsing: whether its text names the subject, its class, or a fixture that does."""
+        text = self.sources.text(file) or ""
+        words = {subject.word, subject.exported, f".{subject.name}"}
+        return any(word in text for word in words) or any(
+            name in text for name in shared(file.parent)
+        )
+
     def _in_test_file(
-        self, subject: _Subject, file: Path, facts: Facts, is_namesake: bool
+        self, subject: Subject, file: Path, facts: Facts, is_namesake: bool, shared: frozenset[str]
     ) -> list[tuple[Directness, Function]]:
-        keys = {key for item in facts.imports for key in self._keys(item, subject, file, facts)}
+        keys = self._keys_in(subject, file, facts)
         if is_namesake and not keys:
             keys = self._likely_keys(facts, subject, file)
         is_related = is_namesake or bool(keys)
-        return _tests_mentioning(facts, subject, keys, is_related, self.sources.config)
+        if not is_related and not shared:
+            return []
+        lineage = self._lineages(file, facts)
+        test_file = TestFile(facts, aliases(facts, keys), is_related, lineage, shared)
+        return tests_mentioning(test_file, subject, self.sources.config)
 
-    def _keys(self, item: Import, subject: _Subject, importer: Path, facts: Facts) -> Iterator[str]:
+    def _shared_fixtures(self, subject: Subject, place: Path) -> frozenset[str]:
+        """Fixtures of the `conftest.py` in a folder and those above that mention the subject."""
+        found: frozenset[str] = frozenset()
+        for folder in (place, *place.parents):
+            if not folder.is_relative_to(self.root):
+                break
+            conftest = folder / "conftest.py"
+            facts = None
+            if subject.exported in (self.sources.text(conftest) or ""):
+                facts = self.sources.facts(conftest)
+            if facts is not None and (keys := self._keys_in(subject, conftest, facts)):
+                found |= fixtures_mentioning(facts, aliases(facts, keys))
+        return found
+
+    def _lineages(self, file: Path, facts: Facts) -> dict[str, list[Inherited]]:
+        return lineages(file, facts, self.sources.facts, self._file_of)
+
+    def _keys_in(self, subject: Subject, file: Path, facts: Facts) -> frozenset[str]:
+        """The mentions by which a file's imports let it know the subject, or its class."""
+        keys = (key for item in facts.imports for key in self._keys(item, subject, file, facts))
+        return frozenset(keys)
+
+    def _keys(self, item: Import, subject: Subject, importer: Path, facts: Facts) -> Iterator[str]:
         """Mentions by which a file knows the subject, or its class, thanks to one of its imports."""
         exported = subject.exported
         if item.name in (exported, "*"):
@@ -298,14 +326,19 @@ class _Place:
             if item.name == "*" or (item.name == name and item.local == name)
         )
 
-    def _file_of(self, module: str, importer: Path) -> Path | None:
+    @cached_property
+    def _file_of(self) -> Callable[[str, Path], Path | None]:
+        """Where the module lies that a file imports by a name; None: not in the project."""
+        return cache(self._find_file)
+
+    def _find_file(self, module: str, importer: Path) -> Path | None:
         pythonpath = self.sources.config.pythonpath
         for file in candidate_files(module, self.root, importer, pythonpath):
             if file == self.path or self.sources.text(file) is not None:
                 return file
         return None
 
-    def _likely_keys(self, facts: Facts, subject: _Subject, file: Path) -> set[str]:
+    def _likely_keys(self, facts: Facts, subject: Subject, file: Path) -> frozenset[str]:
         """Mentions that mean the subject in a file named after its module, for all that is known.
 
         The name itself if nothing binds it, and imports from modules that are not in the project
@@ -323,13 +356,20 @@ class _Place:
         keys = {f"{i.alias or i.module}.{exported}" for i in unknown if i.name is None}
         keys |= {item.local for item in unknown if item.name == exported}
         is_bound = exported in facts.definitions or exported in {i.local for i in facts.imports}
-        return keys if is_bound else keys | {exported}
+        return frozenset(keys if is_bound else keys | {exported})
 
     def _distance(self, file: Path) -> int:
         """Folders between the module's and a test file's."""
         ours, theirs = self.path.parent.parts, file.parent.parts
         n_shared = sum(a == b for a, b in zip(ours, theirs, strict=False))
         return len(ours) + len(theirs) - 2 * n_shared
+
+
+def _start(
+    target: Target, path: Path, root: Path, text: str, sources: Sources
+) -> tuple[_Place, Subject]:
+    place = _Place(path, root, _without_body(text, target), sources)
+    return place, subject_of(target.qualified_name, text)
 
 
 def _without_body(text: str, target: Target) -> str:
@@ -340,114 +380,9 @@ def _without_body(text: str, target: Target) -> str:
     return "".join([*lines[: target.start_line], stub, *lines[target.end_line :]])
 
 
-def _subject(qualified_name: str, text: str) -> _Subject:
-    """The outermost function on the way to a definition, in a buffer that need not parse."""
-    parts = qualified_name.split(".")
-    n_classes = 0
-    for part in parts[:-1]:
-        if re.search(rf"^[ \t]*class[ \t]+{re.escape(part)}\b", text, re.MULTILINE) is None:
-            break
-        n_classes += 1
-    return _Subject(tuple(parts[:n_classes]), parts[n_classes])
-
-
-def _tests_mentioning(
-    facts: Facts, subject: _Subject, keys: set[str], is_related: bool, config: PytestConfig
-) -> list[tuple[Directness, Function]]:
-    """Tests of a file that mention the subject, or helpers of theirs that do; most direct first."""
-    if not is_related:
-        return []
-    levels = {f: _mentioned(f, subject, keys, is_related) for f in facts.functions}
-    tests = [f for f in facts.functions if _is_test(f, facts, config)]
-    others = set(facts.functions) - set(tests)
-    others -= {f for f in others if f.name == subject.qualified_name}
-    helpers = {f for f in others if levels[f] is not None}
-    while more := {f for f in others - helpers if _uses_one_of(helpers, f)}:
-        helpers |= more
-    found = []
-    for test in tests:
-        directness = levels[test]
-        if directness is None and _uses_one_of(helpers, test):
-            directness = IN_HELPER
-        if directness is not None and test.name != subject.qualified_name:
-            found.append((directness, test))
-    return sorted(found, key=lambda pair: (pair[0], pair[1].line))
-
-
-def _mentioned(
-    function: Function, subject: _Subject, keys: set[str], is_related: bool
-) -> Directness | None:
-    """How a function mentions the subject, whose own or whose class's names are `keys`."""
-    levels = [level for key in keys if (level := function.mentions_name(key)) is not None]
-    seen = min(levels, default=None)
-    if not subject.classes:
-        return seen
-    if not subject.is_special:
-        level = function.mentions.get(f".{subject.name}") if is_related else None
-        return None if level is None else level + (OUT_OF_SIGHT if seen is None else 0)
-    if len(subject.classes) > 1:
-        seen = function.mentions.get(f".{subject.word}") if is_related else None
-    hint = _OPERATORS.get(subject.name)
-    is_hidden = hint is not None and hint not in function.mentions
-    return None if seen is None else seen + (OUT_OF_SIGHT if is_hidden else 0)
-
-
-def _uses_one_of(helpers: set[Function], function: Function) -> bool:
-    for helper in helpers:
-        owner, _, name = helper.name.rpartition(".")
-        if owner and f".{name}" in function.mentions:
-            return True
-        if not owner and (name in function.parameters or function.mentions_name(name) is not None):
-            return True
-    return False
-
-
-def _is_test(function: Function, facts: Facts, config: PytestConfig) -> bool:
-    """Whether pytest collects a function, given the classes around it."""
-    owner, _, name = function.name.rpartition(".")
-    if _FIXTURE.match(function.source):
-        return False
-    if not owner:
-        return config.collects_function(name)
-    if _is_unittest(owner, facts):
-        return name.startswith("test")
-    parts = owner.split(".")
-    owners = [".".join(parts[: i + 1]) for i in range(len(parts))]
-    return config.collects_function(name) and all(
-        config.collects_class(part) and not facts.classes[above].has_init
-        for part, above in zip(parts, owners, strict=True)
-    )
-
-
-def _is_unittest(name: str, facts: Facts) -> bool:
-    """Whether a class is a `TestCase`, by its bases in the same file."""
-    pending, seen = [name], set[str]()
-    while pending:
-        base = pending.pop()
-        if base not in seen and base in facts.classes:
-            pending += facts.classes[base].bases
-        elif base.rpartition(".")[2].endswith("TestCase"):
-            return True
-        seen.add(base)
-    return False
-
-
 def _test(path: Path, function: Function, reason: str) -> OracleTest:
     return OracleTest(path, function.name, OracleKind.FUNCTION, reason, function.source)
 
 
-def _has_doctest(source: str) -> bool:
-    return re.search(r"^\s*([rRuU]?['\"]+)?\s*>>> ", source, re.MULTILINE) is not None
-
-
-def _tested_names(file_name: str, config: PytestConfig) -> Iterator[str]:
-    """What a test file is named after: `calc` for `test_calc.py`, by any pattern of test files."""
-    for pattern in dict.fromkeys((*config.python_files, *PytestConfig.python_files)):
-        before, star, after = pattern.partition("*")
-        if star and file_name.startswith(before) and file_name.endswith(after):
-            yield file_name[len(before) : -len(after) or None].strip("_")
-
-
-def _plain_folders(path: Path, root: Path) -> list[str]:
-    folders = path.parent.relative_to(root).parts
-    return [f for f in folders if f not in _TEST_FOLDERS and f not in SOURCE_FOLDERS]
+def _has_example(docstring: str) -> bool:
+    return re.search(r"^\s*([rRuU]?['\"]+)?\s*>>> ", docstring, re.MULTILINE) is not None

@@ -201,7 +201,7 @@ def run_scripted(folder: Path, trouble: Callable[[], None]) -> tuple[int, str]:
     """A run of three problems into `folder / "o"`, with a scripted model, sandbox and judge."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bench_module, "LlamaModel", lambda _: TroubledModel(trouble))
-        patch.setattr(bench_module, "_working_sandbox", lambda _: ScriptedSandbox())
+        patch.setattr(bench_module, "working_sandbox", lambda _: ScriptedSandbox())
         patch.setattr(bench_module, "judge_program", judge_scripted)
         (folder / "m.gguf").write_bytes(b"a model")
         rows = [{**HUMANEVAL, "task_id": f"HumanEval/{i}"} for i in range(3)]

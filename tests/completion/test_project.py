@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
 from egcfg_lsp.completion import project as project_module
+from egcfg_lsp.completion.ignored import MAX_PATTERNS, SECRETS, spec_of
+from egcfg_lsp.completion.ignored import bounded as bounded_pattern
 from egcfg_lsp.completion.project import (
     MAX_FILE_BYTES,
-    MAX_PATTERNS,
-    SECRETS,
     Project,
     project_root,
     read_text_file,
@@ -236,7 +236,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize(("line", "bounded"), [*HOSTILE.items(), *zip(EASY, EASY, strict=True)])
 def test_bounded_patterns(line: str, bounded: str | None) -> None:
-    assert project_module._bounded(line) == bounded
+    assert bounded_pattern(line) == bounded
 
 
 @pytest.mark.parametrize("line", HOSTILE)
@@ -253,7 +253,7 @@ def test_hostile_patterns_do_not_stop_the_server(tmp_path: Path, line: str) -> N
     st.lists(st.sampled_from("aab/"), max_size=7).map("".join).filter(lambda path: path.strip("/")),
 )
 def test_bounded_patterns_match_no_less(line: str, path: str) -> None:
-    bounded = project_module._bounded(line)
+    bounded = bounded_pattern(line)
     if not line.startswith("!"):
         assert bounded is not None
         with suppress(ValueError):
@@ -437,13 +437,13 @@ def test_rules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
                      "app/pyproject.toml": ""})  # fmt: skip
     settle(tmp_path)
     made: list[GitIgnoreSpec] = []
-    spec = project_module._spec
+    spec = spec_of
 
     def note(lines: Iterable[str]) -> GitIgnoreSpec:
         made.append(spec(lines))
         return made[-1]
 
-    monkeypatch.setattr(project_module, "_spec", note)
+    monkeypatch.setattr(project_module, "spec_of", note)
     project = Project(tmp_path)
     assert len(made) == 1, "the user's"
     for _ in range(3):

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from egcfg_lsp.execution import TMP_INODES, enclosure
-from egcfg_lsp.execution.enclosure import remove_tree
 from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.runner.trees import remove_tree
 from egcfg_lsp.execution.sandbox import allowed_environment
 
 

@@ -18,6 +18,10 @@ GOOD = {
     "missed_lines": [3],
     "raised": False,
     "entered": True,
+    "tests": [["t.py::a", "passed", 0.1], ["t.py::b", "skipped", 0.0]],
+    "output": "",
+    "stopped": "",
+    "trace": None,
 }
 
 

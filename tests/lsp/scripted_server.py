@@ -1,8 +1,8 @@
 """The real server with a scripted model and sandbox; options come from the environment as JSON.
 
 Keys: `lines`, `delay`, `passes_if`, `run_delay`, `model_error`, `noisy` (print to stdout at every
-run), `no_sandbox`, `missing_model`, `pull_steps`, `pull_error`, `tcp`. A model
-other than the default one says its name.
+run), `no_sandbox`, `kernel` (the real sandbox), `trace` (of every run), `missing_model`,
+`pull_steps`, `pull_error`, `tcp`. A model other than the default one says its name.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -20,6 +21,7 @@ from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp.cli.serve import serve_on_stdio, serve_on_tcp
 from egcfg_lsp.execution import Job, RunResult
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.lsp.server import make_server
 from egcfg_lsp.model.catalogue import CatalogueModel, ModelNotFoundError
 from egcfg_lsp.model.pull import PullError
@@ -39,14 +41,15 @@ def answer(job: Job) -> RunResult:
     if options.get("noisy"):
         print("a stray print", flush=True)
         os.write(1, b"a stray write\n")
-    return judge(job)
+    return replace(judge(job), trace=options.get("trace"))
 
 
-sandbox = ScriptedSandbox(
+scripted_sandbox = ScriptedSandbox(
     answer=answer,
     delay_seconds=options.get("run_delay", 0.0),
     works=not options.get("no_sandbox"),
 )
+sandbox = KernelSandbox() if options.get("kernel") else scripted_sandbox
 is_there = not options.get("missing_model")
 
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from tree_sitter import Node
 
 from egcfg_lsp.source.facts import Facts, facts_of
+from egcfg_lsp.source.nearness import nearness
 from egcfg_lsp.source.oracle import (
     MAX_TESTS,
     OracleKind,
     OracleTest,
     find_oracle_tests,
-    nearness,
+    guess_tests,
 )
 from egcfg_lsp.source.parse import parse
 from egcfg_lsp.source.pytest_config import PytestConfig, collected_files
@@ -126,6 +127,20 @@ SAME_FILE: dict[str, tuple[str, list[str]]] = {
     ),
     "fixture called like a test": (
         ADD + "@pytest.fixture(scope='module')\ndef test_data():\n    return add(1)\n", [],
+    ),
+    "example of a function within it only": (
+        "def outer():\n    |\n    def add(a):\n        '>>> add(1)'\n", [],
+    ),
+    "inherited from a class of the file": (
+        (
+            "class Mixin:\n    def test_it(self): add(1)\n    def test_own(self): add(2)\n\n"
+            + ADD + "class TestA(Mixin):\n    def test_own(self): pass\n"
+        ),
+        ["TestA.test_it"],
+    ),
+    "bases in a circle": (
+        ADD + "class TestA(TestB):\n    def test_it(self): add(1)\nclass TestB(TestA): pass\n",
+        ["TestA.test_it", "TestB.test_it"],
     ),
     "asserts of the module": (ADD + "assert add(1, 2) == 3\nassert sub(1)\n", ["add"]),
     "asserts in a loop": (ADD + "for a, b in CASES:\n    assert add(a) == b\n", ["add"]),
@@ -257,6 +272,42 @@ NAMESAKES: dict[str, tuple[str, str, list[str]]] = {
         "def test_d(): np.testing.assert_allclose(add(1), 2)\n"),
         ["test_b", "test_c", "test_d", "test_a"],
     ),
+    "through a name of the top level": (
+        STACK, "from pkg.calc import Stack\nS = Stack\ns = S()\ndef test_it(): s.push(1)\n", ["test_it"],
+    ),
+    "a special method, through a name of the top level": (
+        special("__call__"), "from pkg.calc import Stack\nS = Stack\ndef test_it(): S()(1)\n", ["test_it"],
+    ),
+    "a special method of what the class assigns": (
+        special("__len__"),
+        ("from pkg.calc import Stack\nclass TestA:\n    made = Stack\n"
+        "    def test_it(self): assert len(self.made()) == 0\n    def test_b(self): self.made()\n"
+        "class TestC:\n    def test_c(self): len(x)\n"),
+        ["TestA.test_it", "TestA.test_b"],
+    ),
+    "a special method of what is set up": (
+        special("__repr__"),
+        ("from pkg.calc import Stack\nclass TestA:\n    def setup_method(self): self.s = Stack()\n"
+        "    def test_it(self): repr(self.s)\n"),
+        ["TestA.test_it"],
+    ),
+    "a function that is called to set up": (
+        ADD, ("from pkg.calc import add\nclass A(TestCase):\n    def setUp(self): self.s = add(1)\n"
+        "    def test_it(self): check(self.s)\nclass B(TestCase):\n    def test_b(self): x()\n"),
+        ["A.test_it"],
+    ),
+    "a special method by its own name": (
+        special("__name__"), "from pkg.calc import stack\ndef test_it(): stack(1).__name__\n", ["test_it"],
+    ),
+    "method where the class of tests is called like its class, first": (
+        STACK, ("class TestA:\n    def test_a(self): x.push(1)\n"
+        "class TestStack:\n    def test_b(self): x.push(1)\n"
+        "class StackTests(TestCase):\n    def test_c(self): x.push(1)\n"),
+        ["TestStack.test_b", "StackTests.test_c", "TestA.test_a"],
+    ),
+    "somebody else's constructor": (
+        special("__init__"), "def test_it(): super().__init__()\n", [],
+    ),
     "that does not parse": (ADD, "x = (:\n\ndef test_it():\n    add(1)\n", ["test_it"]),
 }  # fmt: skip
 
@@ -268,6 +319,153 @@ def test_in_a_file_named_after_the_module(name: str) -> None:
     found = oracle_tests(marked, files)
     assert names(found) == expected
     assert {test.reason for test in found} <= {"names it, in test_calc.py"}
+
+
+# ---- with more than one file of tests
+
+FROM = "from pkg.calc import Stack\n"
+TOGETHER: dict[str, tuple[str, dict[str, str], list[str]]] = {
+    "inherited from another file": (
+        special("__len__"),
+        {
+            "tests/__init__.py": "class Mixin:\n    def test_len(self): len(self.made())\n",
+            "tests/test_a.py": "from . import Mixin\n" + FROM
+            + "class TestA(Mixin):\n    made = Stack\nclass TestB(Mixin):\n    made = dict\n",
+        },
+        ["TestA.test_len"],
+    ),
+    "the method is named where the tests are inherited from": (
+        STACK,
+        {
+            "tests/base.py": "class Mixin:\n    def test_push(self): self.made().push(1)\n",
+            "tests/test_a.py": "import tests.base as b\n" + FROM
+            + "class TestA(b.Mixin):\n    made = Stack\n",
+            "tests/test_b.py": "import tests.base\n" + FROM
+            + "class TestB(tests.base.Mixin):\n    made = Stack\n",
+            "tests/test_c.py": "from tests import base\n" + FROM
+            + "class TestC(base.Mixin):\n    made = Stack\n",
+        },
+        ["TestA.test_push", "TestB.test_push", "TestC.test_push"],
+    ),
+    "a TestCase by a base in another file": (
+        STACK,
+        {
+            "tests/base.py": "class Base(unittest.TestCase):\n    pass\n",
+            "tests/test_a.py": "from tests.base import Base\n" + FROM
+            + "class Stacks(Base):\n    def test_it(self): Stack().push(1)\n",
+        },
+        ["Stacks.test_it"],
+    ),
+    "a base that is nowhere": (
+        STACK,
+        {
+            "tests/test_a.py": "from x import B\n" + FROM
+            + "class TestA(B):\n    def test_it(self): Stack().push(1)\n",
+        },
+        ["TestA.test_it"],
+    ),
+    "a fixture of conftest.py makes the object": (
+        STACK,
+        {
+            "tests/conftest.py": FROM + "@pytest.fixture\ndef stack(): return Stack()\n"
+            "@pytest.fixture\ndef full(stack): return stack\n"
+            "@pytest.fixture\ndef other(): return 1\n",
+            "tests/sub/test_a.py": "def test_a(stack): stack.push(1)\ndef test_b(full): full.push(1)\n"
+            "def test_c(other): other.push(1)\ndef test_d(stack): stack.pop()\n",
+        },
+        ["test_a", "test_b"],
+    ),
+    "a fixture of conftest.py calls the function": (
+        ADD,
+        {
+            "conftest.py": "import pkg.calc\n@pytest.fixture\ndef total(): return pkg.calc.add(1)\n",
+            "tests/test_a.py": "def test_a(total): assert total\ndef test_b(): assert total\n",
+        },
+        ["test_a"],
+    ),
+    "a conftest.py beside": (
+        STACK,
+        {
+            "tests/one/conftest.py": FROM + "@pytest.fixture\ndef stack(): return Stack()\n",
+            "tests/two/test_a.py": "def test_a(stack): stack.push(1)\n",
+        },
+        [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_of_several_files(name: str) -> None:
+    marked, files, expected = TOGETHER[name]
+    assert names(oracle_tests(marked, {"pkg/__init__.py": "", **files})) == expected
+
+
+# ---- guesses
+
+GUESSES: dict[str, tuple[str, dict[str, str], list[str]]] = {
+    "a word of its name, most in the test's name first": (
+        "def do_first(x):\n    |\n",
+        {
+            "tests/test_a.py": "def test_b(e): e('x|first')\ndef test_first(e): e('x|first')\n"
+            "def test_c(): x()\n",
+        },
+        ["test_first", "test_b"],
+    ),
+    "the module's namesakes first": (
+        "def do_first(x):\n    |\n",
+        {
+            "tests/test_a.py": "def test_first(e): e('first')\n",
+            "tests/test_calc.py": "def test_it(e): e('first')\n",
+        },
+        ["test_it", "test_first"],
+    ),
+    "words of its class count less": (
+        "class HTTPError:\n    def first_line(self):\n        |\n",
+        {
+            "tests/test_a.py": "def test_a(): x('first')\ndef test_b(): x('first http')\n"
+            "def test_c(): x('http')\n",
+        },
+        ["test_b", "test_a"],
+    ),
+    "not those that name it, callers' before words": (
+        (
+            "def public(a):\n    return _total(a)\n\ndef _total(a):\n    |\n\n"
+            "def test_named():\n    _total(1)\n\ndef test_public():\n    public(1)\n"
+        ),
+        {"tests/test_a.py": "def test_total(): x()\n"},
+        ["test_public", "test_total"],
+    ),
+    "no telling word": (
+        "class A:\n    def __init__(self):\n        |\n",
+        {"tests/test_a.py": "def test_init(): x('init')\n"},
+        [],
+    ),
+    "no tests": ("def do_first(x):\n    |\n", {}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_guesses(name: str) -> None:
+    marked, files, expected = GUESSES[name]
+    text, offset = at_cursor(marked)
+    target = find_target(text, offset)
+    assert target is not None
+    sources = Texts({MODULE: text, **files}, PytestConfig())
+    found = guess_tests(target, ROOT / MODULE, ROOT, text, sources)
+    assert names(found) == expected
+    named = find_oracle_tests(target, ROOT / MODULE, ROOT, text, sources)
+    assert set(names(found)).isdisjoint(names(named))
+
+
+def test_more_than_the_best() -> None:
+    tests = "".join(f"def test_{i}(): add({i})\n" for i in range(3 * MAX_TESTS))
+    text, offset = at_cursor(ADD)
+    target = find_target(text, offset)
+    assert target is not None
+    sources = Texts({MODULE: text, "tests/test_calc.py": tests}, PytestConfig())
+    found = find_oracle_tests(target, ROOT / MODULE, ROOT, text, sources, limit=2 * MAX_TESTS)
+    assert len(found) == 2 * MAX_TESTS
+    assert found[:MAX_TESTS] == find_oracle_tests(target, ROOT / MODULE, ROOT, text, sources)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import { CloseAction, type ErrorHandler, LanguageClient, State } from 'vscode-la
 import { GhostText } from './ghostText';
 import { configurationMiddleware, initializationOptions, serverCommand, userOptions } from './settings';
 import { describeStatus, type Status, type SuggestionsChanged } from './suggestion';
+import { Traces } from './traces';
 
 const STATUS_ICONS: Record<Status['state'], string> = {
   starting: '$(loading~spin)',
@@ -66,12 +67,13 @@ class Client extends LanguageClient {
 async function start(cwd: string): Promise<void> {
   const [command = '', ...args] = serverCommand();
   const ghostText = new GhostText((message, error) => client.error(message, error));
+  const traces = new Traces(() => ghostText.shownId());
   const statusItem = vscode.window.createStatusBarItem('egcfg.status', vscode.StatusBarAlignment.Right);
   const client = new Client('egcfg', 'egcfg', { command, args, options: { cwd } }, {
     documentSelector: [{ scheme: 'file', language: 'python' }],
     initializationOptions,
     initializationFailedHandler: () => false,
-    middleware: { ...ghostText.middleware, workspace: configurationMiddleware },
+    middleware: { ...ghostText.middleware, ...traces.middleware, workspace: configurationMiddleware },
   });
   statusItem.name = 'egcfg';
   const showStatus = (status: Status): void => {
@@ -89,7 +91,7 @@ async function start(cwd: string): Promise<void> {
     client,
     command: JSON.stringify(serverCommand()),
     options: JSON.stringify(userOptions()),
-    parts: vscode.Disposable.from(ghostText, statusItem, trust),
+    parts: vscode.Disposable.from(ghostText, traces, statusItem, trust),
   };
   try {
     await client.start();

@@ -62,6 +62,11 @@ export class GhostText implements vscode.Disposable {
       .catch((error: unknown) => this.logError('Refreshing the suggestion failed', error));
   }
 
+  /** The id of the suggestion on screen. */
+  shownId(): string | undefined {
+    return this.shownEditor() && this.shown?.id;
+  }
+
   /** What the server said is no longer so; the next request goes to the server. */
   forget(): void {
     this.latest = undefined;

@@ -1,7 +1,8 @@
-"""The candidate's text in the place of its module's file, where nothing can be mounted there.
+"""Buffers in the place of their files: the candidate, and what else is not saved in the editor.
 
-Everything that imports the file as source sees the text, with no compiled copy of the file; so do
-`linecache`, tracebacks and `inspect`. What opens the file itself sees the file.
+Everything that imports such a file as source sees the text, with no compiled copy of the file; so do
+`linecache`, tracebacks and `inspect`. What opens the file itself sees the file. A file that does not
+exist cannot be imported, whatever is served for it.
 """
 
 from __future__ import annotations
@@ -9,36 +10,44 @@ from __future__ import annotations
 import importlib.machinery
 import linecache
 import os
-from typing import Any, Callable
+from typing import Any, Dict, Mapping
+
+Texts = Dict[str, bytes]
+"""By real path; a text that is put in later is seen by what is imported later."""
 
 
-def serve(path: str, text: bytes) -> None:
-    """From now on, for this process."""
-    is_served = same_file(path)
+def serve(texts: Mapping[str, bytes]) -> Texts:
+    """From now on, for this process; call it once."""
+    served: Texts = {}
     loader: Any = importlib.machinery.SourceFileLoader
     original_data, original_stats = loader.get_data, loader.path_stats
 
+    def text_of(place: str) -> Any:
+        # Resolving a path asks the kernel for each of its parts: only where a name is the same.
+        name = os.path.basename(place)
+        if not any(os.path.basename(path) == name for path in served):
+            return None
+        return served.get(os.path.realpath(place))
+
     def get_data(self: Any, place: str) -> bytes:
-        data: bytes = text if is_served(place) else original_data(self, place)
+        text = text_of(place)
+        data: bytes = original_data(self, place) if text is None else text
         return data
 
     def path_stats(self: Any, place: str) -> Any:
-        if is_served(place):
+        if text_of(place) is not None:
             raise OSError("no compiled copy is looked for")
         return original_stats(self, place)
 
     loader.get_data, loader.path_stats = get_data, path_stats
+    for path, text in texts.items():
+        replace(served, path, text)
+    return served
+
+
+def replace(served: Texts, path: str, text: bytes) -> None:
+    """Serve a text from now on, also to what shows source lines."""
+    served[os.path.realpath(path)] = text
     lines = text.decode("utf-8", "replace").splitlines(True)
     for name in {path, os.path.realpath(path)}:
         linecache.cache[name] = (len(text), None, lines, name)
-
-
-def same_file(path: str) -> Callable[[str], bool]:
-    """Whether a path leads to that file."""
-    real = os.path.realpath(path)
-    name = os.path.basename(real)
-
-    def is_same(place: str) -> bool:
-        return os.path.basename(place) == name and os.path.realpath(place) == real
-
-    return is_same

@@ -31,6 +31,9 @@ MAX_TEXT = 200
 RESERVED_DESCRIPTOR = 200
 """The lowest number for a descriptor of ours, out of the way of code that counts up from 3."""
 
+LANDLOCK_WITH_SIGNALS = 6
+"""The version that keeps a process from signalling others outside of its domain."""
+
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
@@ -41,8 +44,10 @@ class ConfinementError(Exception):
     """A layer that is required could not be applied; the message says which."""
 
 
-def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
+def confine(plan: Dict[str, Any], keep: Sequence[int], *, is_zygote: bool = False) -> None:
     """Apply the plan to this process, which must have one thread. Raises ConfinementError.
+
+    A zygote may still confine itself further, and so may its children (`confine_further`).
 
     `keep` are the descriptors that stay open besides standard input, output and error. Keys of the
     plan: `parent` (its process), `limits`, `namespaces`, `landlock` (with `abi`, the lowest that
@@ -75,8 +80,28 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
                 raise OSError(errno.EOPNOTSUPP, "the kernel has version %d" % version)
             landlock.apply(version, plan["landlock"]["read"], plan["landlock"]["write"])
         step = "seccomp"
-        seccomp.apply(plan["namespaces"])
+        seccomp.apply(plan["namespaces"], may_confine=is_zygote)
     except (OSError, ValueError, ArithmeticError) as error:
+        raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
+
+
+def confine_further(plan: Dict[str, Any], folder: str) -> None:
+    """Part a zygote's child from its siblings and from the zygote. Raises ConfinementError.
+
+    It has a session of its own, ends with its parent, writes below one folder only, signals nobody
+    but itself and what it has started (before Landlock 6: itself alone), and can confine nobody any
+    more. Only with namespaces.
+    """
+    step = "the session"
+    try:
+        os.setsid()
+        die_with_parent()
+        step = "the child's Landlock"
+        version = landlock.abi()
+        landlock.apply(version, plan["landlock"]["read"], ["/dev/null", folder])
+        step = "the child's seccomp"
+        seccomp.apply(True, only_itself=version < LANDLOCK_WITH_SIGNALS)
+    except (OSError, ValueError) as error:
         raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
 
 
@@ -183,6 +208,12 @@ def set_attributes() -> None:
     ):
         if _libc().prctl(option, value, 0, 0, 0) != 0:
             raise _error("prctl %d" % option)
+
+
+def die_with_parent() -> None:
+    """A fork has not inherited this; the other attributes it has."""
+    if _libc().prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
+        raise _error("prctl %d" % _PR_SET_PDEATHSIG)
 
 
 def silence(*descriptors: int) -> None:

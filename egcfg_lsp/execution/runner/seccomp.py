@@ -48,6 +48,14 @@ the process by files it can only read; F_SETPIPE_SZ takes from what all of a use
 _PRCTLS = (2, 3, 15, 16, 21, 23, 27, 29, 30, 39, 40, 41, 42, 0x53564D41)
 """Own name, timer slack, huge pages, names of memory; and what only asks."""
 
+_PRCTLS_CONFINING = (1, _PR_SET_SECCOMP)
+"""PR_SET_PDEATHSIG, which a fork has lost, and another filter."""
+_CONFINING = {
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
+}
+
 _X86_64 = """
     read:0 write:1 open:2 close:3 stat:4 fstat:5 lstat:6 poll:7 lseek:8 mmap:9 mprotect:10
     munmap:11 brk:12 rt_sigaction:13 rt_sigprocmask:14 rt_sigreturn:15 ioctl:16 pread64:17
@@ -130,27 +138,39 @@ def is_available() -> bool:
     return machine() is not None and _libc().prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
-def apply(namespaces: bool) -> None:
+def apply(namespaces: bool, *, may_confine: bool = False, only_itself: bool = False) -> None:
     """Filter the calling thread, and what it starts, for good. Raises OSError.
 
     With PID and mount namespaces around it the process may also fork, signal and change what
-    belongs to files; without them it may start threads, signal itself, and no more.
+    belongs to files; without them it may start threads, signal itself, and no more. With
+    `may_confine` it may put more on itself, as a zygote's children do; with `only_itself` it may
+    signal nobody else.
     """
     name = machine()
     if name is None:
         raise OSError(errno.ENOSYS, "no table of system calls for this machine")
-    program = assemble(name, namespaces, os.getpid())
+    program = assemble(
+        name, namespaces, os.getpid(), may_confine=may_confine, only_itself=only_itself
+    )
     code = ctypes.create_string_buffer(program, len(program))
     header = _Program(len(program) // 8, ctypes.addressof(code))
     if _libc().prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.byref(header), 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "the seccomp filter is refused")
 
 
-def assemble(name: str, namespaces: bool, pid: int) -> bytes:
+def assemble(
+    name: str, namespaces: bool, pid: int, *, may_confine: bool = False, only_itself: bool = False
+) -> bytes:
     """The filter for a machine; `pid` is the process that is to have it. Pure."""
     allowed, inodes = _TABLES[name]
     numbers = _numbers(allowed)
     checks = _checks(namespaces, pid)
+    if may_confine:
+        numbers.update(_CONFINING)
+        checks["prctl"] = [(0, ANY_OF, [*_PRCTLS, *_PRCTLS_CONFINING])]
+    if only_itself:
+        checks["kill"] = [(0, ANY_OF, [pid, 0])]
+        checks["tkill"] = checks["tgkill"] = [(0, ANY_OF, [pid])]
     if namespaces:
         numbers.update(_numbers(inodes))
     else:

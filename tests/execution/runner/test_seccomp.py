@@ -150,3 +150,33 @@ def test_tables_are_those_of_the_kernel_headers() -> None:
     }
     for call, number in table("x86_64").items():
         assert known.get(call, number) == number
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_a_zygote_may_confine_further_and_its_child_may_not(name: str) -> None:
+    prctl = table(name)["prctl"]
+    zygote = seccomp.assemble(name, True, PID, may_confine=True)
+    child = seccomp.assemble(name, True, PID)
+    for number, arguments in ((444, ()), (445, ()), (446, ()), (prctl, (22, 2)), (prctl, (1, 9))):
+        assert verdict(zygote, ARCHITECTURES[name], number, arguments) == ALLOW
+        assert verdict(child, ARCHITECTURES[name], number, arguments) == EPERM
+    for number, arguments in ((317, ()), (prctl, (38, 0)), (prctl, (36, 1)), (447, ())):
+        assert verdict(zygote, ARCHITECTURES[name], number, arguments) == EPERM
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_before_landlock_6_a_child_signals_itself_alone(name: str) -> None:
+    child = seccomp.assemble(name, True, PID, only_itself=True)
+    calls = table(name)
+    for call, arguments, wanted in (
+        ("kill", (PID, 9), ALLOW),
+        ("kill", (0, 9), ALLOW),
+        ("kill", (PID + 1, 9), EPERM),
+        ("kill", (0xFFFFFFFF, 9), EPERM),
+        ("tgkill", (PID, PID, 9), ALLOW),
+        ("tgkill", (0, 0, 9), EPERM),
+        ("tkill", (PID + 1, 9), EPERM),
+        ("fork", (), ALLOW),
+    ):
+        if call in calls:
+            assert verdict(child, ARCHITECTURES[name], calls[call], arguments) == wanted

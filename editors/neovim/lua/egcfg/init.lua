@@ -7,10 +7,15 @@ local ask = require("egcfg.ask")
 local ghost = require("egcfg.ghost")
 local keys = require("egcfg.keys")
 local requests = require("egcfg.requests")
+local trace = require("egcfg.trace")
 
 local NAME = "egcfg"
 local ROOT_MARKERS = { "pyproject.toml", "setup.py", "setup.cfg", "tox.ini", ".git" }
-local PLUGS = { accept = "<Plug>(egcfg-accept)", dismiss = "<Plug>(egcfg-dismiss)" }
+local PLUGS = {
+  accept = "<Plug>(egcfg-accept)",
+  dismiss = "<Plug>(egcfg-dismiss)",
+  explain = "<Plug>(egcfg-explain)",
+}
 
 --- Options handed on to the server, whose documentation says what they mean (docs/settings.md).
 local SERVER_OPTIONS = {
@@ -35,7 +40,8 @@ local SERVER_OPTIONS = {
 local defaults = {
   cmd = { "egcfg-lsp" },
   trust = {}, ---@type string[] folders whose tests may be run, with all below them; see :help egcfg-trust
-  keymaps = { accept = "<Tab>", dismiss = "<C-]>" }, -- false leaves a key alone
+  -- false leaves a key alone
+  keymaps = { accept = "<Tab>", dismiss = "<C-]>", explain = "<M-e>" },
   auto_trigger = true,
   native = false, -- Neovim 0.12's own vim.lsp.inline_completion; untested
 }
@@ -198,6 +204,15 @@ function M.trigger()
   end
 end
 
+--- Show what the tests make of the suggestion shown, else of the function around the cursor.
+function M.explain()
+  local client = client_of(api.nvim_get_current_buf())
+  local shown = ghost.current()
+  if client then
+    trace.explain_here(client, shown and shown.id)
+  end
+end
+
 M.accept = requests.accept
 M.dismiss = requests.quiet
 
@@ -248,14 +263,17 @@ local subcommands = {
   log = function(client)
     execute(client, "egcfg.openLog")
   end,
+  trace = function(client)
+    trace.explain_here(client)
+  end,
 }
-local SUBCOMMANDS = { "status", "trust", "untrust", "log" }
+local SUBCOMMANDS = { "status", "trust", "untrust", "log", "trace" }
 
 local function run_command(command)
   local run = subcommands[command.args]
   local client = client_of(api.nvim_get_current_buf())
   if not run then
-    vim.notify("egcfg: use :Egcfg status, trust, untrust or log", vim.log.levels.WARN)
+    vim.notify("egcfg: use :Egcfg status, trust, untrust, log or trace", vim.log.levels.WARN)
   elseif not client then
     vim.notify("egcfg: no server for this buffer; see :checkhealth egcfg", vim.log.levels.WARN)
   else
@@ -292,9 +310,11 @@ function M.setup(user)
   define_highlights()
   vim.keymap.set("i", PLUGS.accept, "<C-g>u<Cmd>lua require('egcfg').accept()<CR><C-g>u")
   vim.keymap.set("i", PLUGS.dismiss, "<Cmd>lua require('egcfg').dismiss()<CR>")
+  vim.keymap.set("i", PLUGS.explain, "<Cmd>lua require('egcfg').explain()<CR>")
+  trace.register()
   api.nvim_create_user_command("Egcfg", run_command, {
     nargs = 1,
-    desc = "Verified inline completion: status, trust, untrust, log",
+    desc = "Verified inline completion: status, trust, untrust, log, trace",
     complete = function(lead)
       return vim.tbl_filter(function(name)
         return vim.startswith(name, lead)

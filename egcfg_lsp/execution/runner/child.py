@@ -1,0 +1,225 @@
+"""A zygote's child: parked until its order comes, used once.
+
+Two kinds: one forked from where the tests have been collected, in which the target's code is
+exchanged (`live_swapped`), and one forked from an interpreter without the project's modules, which
+imports the candidate and collects again (`live_fresh`). Both write one record, or nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Dict, List, NoReturn, Optional, Sequence
+
+from . import cold
+from .asserts import ModuleAsserts
+from .candidate import Texts, replace
+from .confinement import (
+    ConfinementError,
+    close_others,
+    confine_further,
+    lower_limits,
+    reserve,
+)
+from .frames import receive, send, send_bytes
+from .session import Index, Run, Session, chosen_items, encoded
+from .swap import Place, SwapError
+
+SOFT = 0.9
+"""The part of the deadline behind which a child tells by itself what it has, if it still can."""
+
+
+class Channel:
+    """Where the record goes, once."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.nonce = ""
+
+    def finish(self, record: Dict[str, Any]) -> NoReturn:
+        record["nonce"] = self.nonce
+        send_bytes(self.descriptor, encoded(record))
+        # Threads and exit handlers of the tested code must not hold anything open.
+        os._exit(0)
+
+
+def settled(
+    descriptor: int, folder: str, plan: Dict[str, Any], keep: Sequence[int] = ()
+) -> Optional[Channel]:
+    """Become a child: its own folder, no descriptor but one, no way out. None, and told, if it
+    cannot be confined."""
+    channel = Channel(reserve(descriptor))
+    try:
+        close_others([channel.descriptor, *keep])
+        os.mkdir(folder, 0o700)
+        for name in ("TMPDIR", "HOME"):
+            os.environ[name] = folder
+        tempfile.tempdir = folder
+        confine_further(plan, folder)
+    except (ConfinementError, OSError) as error:
+        send(channel.descriptor, {"unfit": str(error)})
+        return None
+    return channel
+
+
+def live_fresh(descriptor: int, folder: str, plan: Dict[str, Any]) -> None:
+    channel = settled(descriptor, folder, plan)
+    order = None if channel is None else awaited(channel)
+    if channel is None or order is None:
+        return
+    one: List[Run] = []
+    limit(order["deadline"], one, channel)
+    channel.finish(cold.run(order, channel.finish, one.append))
+
+
+def live_swapped(
+    descriptor: int,
+    folder: str,
+    plan: Dict[str, Any],
+    keep: Sequence[int],
+    session: Session,
+    items: "Items",
+    place: Place,
+    served: Texts,
+) -> None:
+    channel = settled(descriptor, folder, plan, keep)
+    if channel is None:
+        return
+    reset_tmp_path(items.config, folder)
+    rehearse(session, items, place, served)
+    order = awaited(channel)
+    if order is None:
+        return
+    try:
+        code = exchanged(place, order["function"], served, session.asserts)
+    except SwapError as error:
+        channel.finish({"slow": str(error)})
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        channel.finish({"syntax_error": cold.syntax_error(error)})
+    cold.seed_random(order["seed"])
+    text, watched = place.text_with(order["function"]), cold.watched_lines(order)
+    run = session.run = Run(place.path, code, text, watched, channel.finish)
+    limit(order["deadline"], [run], channel)
+    items.run(order["tests"], run, order["stop_early"])
+    channel.finish(run.record(session.collect_error))
+
+
+def exchanged(place: Place, function: str, served: Texts, asserts: ModuleAsserts) -> CodeType:
+    """The module with the function, which from now on is executed, imported and shown. Raises
+    SwapError, and what `compile` raises."""
+    code = place.compile(function)
+    text = place.text_with(function).encode()
+    if place.functions:
+        place.exchange(code)
+    else:  # a test will import it
+        asserts.read(text)
+    replace(served, place.path, text)
+    return code
+
+
+def rehearse(session: Session, items: "Items", place: Place, served: Texts) -> None:
+    """Do everything once, with the stub and with tests of nothing.
+
+    A fork shares its memory until it writes to it, which it does wherever it looks; what a run will
+    touch is then its own already.
+    """
+    try:
+        code = exchanged(
+            place, "".join(place.lines[place.first - 1 : place.last]), served, session.asserts
+        )
+        lines, text = range(place.first, place.last + 1), "".join(place.lines)
+        session.run = Run(place.path, code, text, set(lines), rehearsed)
+        items.rehearse(session.asserts)
+        encoded(session.run.record())
+    except Exception:  # the project's hooks may want more of a test than there is
+        sys.exc_info()
+    session.run = None
+
+
+def awaited(channel: Channel) -> Optional[Dict[str, Any]]:
+    """The order; None if there will be none."""
+    send(channel.descriptor, {"parked": True})
+    order = receive(channel.descriptor)
+    if order is not None:
+        channel.nonce = order.pop("nonce")
+    return order
+
+
+def limit(seconds: float, runs: List[Run], channel: Channel) -> None:
+    """Tell what is known in good time before the server's deadline; and limit the CPU time of what
+    does not let itself be interrupted."""
+
+    def on_alarm(_signal: int, frame: Optional[FrameType]) -> None:
+        if not runs:
+            channel.finish({"error": "no result in time: the tests were still being collected"})
+        runs[0].watch.flush(frame)
+        runs[0].watch.stop()
+        channel.finish(runs[0].record(stopped="timeout"))
+
+    lower_limits({"RLIMIT_CPU": int(seconds) + 1})
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.setitimer(signal.ITIMER_REAL, SOFT * seconds)
+
+
+def reset_tmp_path(config: Any, folder: str) -> None:
+    """`tmp_path` below the child's own folder, whatever the parent has made of it."""
+    factory: Any = getattr(config, "_tmp_path_factory", None)
+    if hasattr(factory, "_given_basetemp"):
+        factory._given_basetemp = Path(folder) / "pytest"
+        factory._basetemp = None
+
+
+class Items:
+    """What was collected, and how it is run."""
+
+    def __init__(self, session: Any, asserts: List[Any]) -> None:
+        self.session, self.config = session, session.config
+        self.asserts = asserts
+        self.index = Index([item for item in session.items if item not in asserts])
+
+    def run(self, tests: List[Dict[str, str]], run: Run, stop_early: bool) -> None:
+        items = chosen_items(self.index, self.asserts, tests)
+        for i, item in enumerate(items):
+            following = items[i + 1] if i + 1 < len(items) else None
+            # pytest's own way reads sources to show a traceback that nobody would see.
+            item.repr_failure = item._repr_failure_py = told_elsewhere
+            self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if stop_early and run.has_failed:
+                return
+
+    def rehearse(self, asserts: ModuleAsserts) -> None:
+        """Run a test that passes and one that fails, without the project's fixtures."""
+        import pytest
+
+        namespace: Dict[str, Any] = {}
+        exec(asserts.compile(ast.parse(REHEARSED).body), namespace)
+        for name in ("passes", "fails"):
+            item: Any = pytest.Function.from_parent(
+                self.session, name=name, callobj=namespace[name]
+            )
+            item.fixturenames[:] = []
+            item.repr_failure = item._repr_failure_py = told_elsewhere
+            self.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+
+
+REHEARSED = """
+def passes():
+    assert 1 == len([1])
+
+
+def fails():
+    assert 1 == len([])
+"""
+
+
+def rehearsed(_record: Dict[str, Any]) -> NoReturn:
+    raise RuntimeError
+
+
+def told_elsewhere(*_arguments: Any, **_options: Any) -> str:
+    return "failed"

@@ -1,0 +1,199 @@
+"""The upper level of a zygote: a fork that has collected the tests, and forks in its turn.
+
+pytest itself collects; its loop over the tests is replaced by one over the server's commands. The
+module under test is imported with a stub in the place of the target's body, so that it can be
+imported whatever is being typed there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import socket
+import stat
+import sys
+from typing import Any, Dict, List
+
+from .asserts import ModuleAsserts
+from .candidate import Texts, serve
+from .child import Items, live_swapped
+from .cold import overlays_of, pytest_arguments
+from .confinement import clip
+from .frames import receive, receive_with_descriptor, send
+from .nursery import Nursery
+from .session import Session, assert_words
+from .swap import Place, SwapError, located
+
+MAX_FILES, MAX_MODULES = 500, 2000
+
+
+def live(descriptor: int, plan: Dict[str, Any]) -> None:
+    """Collect by the order that comes on the descriptor, then serve it to its end."""
+    order = receive(descriptor)
+    if order is None:
+        return
+    try:
+        send(descriptor, {"error": collect_and_serve(descriptor, plan, order)})
+    except (SyntaxError, ValueError, RecursionError) as error:
+        send(descriptor, {"error": clip("the module does not compile: %s" % error)})
+    except ImportError as error:
+        send(descriptor, {"error": clip("no pytest: %s" % error)})
+
+
+def collect_and_serve(descriptor: int, plan: Dict[str, Any], order: Dict[str, Any]) -> str:
+    """Why it has ended. Raises ImportError, and what compiling the module raises."""
+    import pytest
+
+    known = set(sys.modules)
+    others = overlays_of(order)
+    texts = {**others, order["path"]: order["text"].encode()}
+    served = serve(texts)
+    asserts = ModuleAsserts(order["path"], texts[order["path"]], assert_words(order["tests"]), True)
+    server = Server(order, descriptor, plan, asserts, others, served, known)
+    hook: Any = pytest.hookimpl(tryfirst=True)
+    hook(Server.pytest_runtestloop)
+    server.intercept_imports()
+    arguments = ["--capture=sys", *pytest_arguments(order["root"], order["tests"])]
+    try:
+        status = int(pytest.main(arguments, plugins=[server]))
+    except SystemExit as stop:
+        return "pytest was left by SystemExit(%s)" % clip(repr(stop.code))
+    return clip(server.collect_error) or "pytest ended by itself (exit status %d)" % status
+
+
+class Server(Session):
+    """The pytest plugin that serves children instead of running tests."""
+
+    def __init__(
+        self,
+        order: Dict[str, Any],
+        descriptor: int,
+        plan: Dict[str, Any],
+        asserts: ModuleAsserts,
+        others: Dict[str, bytes],
+        served: Texts,
+        known: "set[str]",
+    ) -> None:
+        super().__init__(asserts, others, None)
+        self.order = order
+        self.descriptor = descriptor
+        self.plan = plan
+        self.served = served
+        self.known = known
+        self.made: List[Any] = []
+
+    def pytest_collection_modifyitems(self, items: Any) -> None:
+        self.made = self.assert_items()
+        items[:] = [*self.made, *items]
+
+    def pytest_runtestloop(self, session: Any) -> bool:
+        items = Items(session, self.made)
+        descriptors = open_descriptors(self.descriptor)
+        told: Dict[str, Any] = {"slow": "", "n_items": len(session.items)}
+        try:
+            place = self.place()
+            told["slow"] = why_not_to_fork(descriptors)
+        except SwapError as error:
+            told["slow"] = str(error)
+        if self.collect_error:
+            told["slow"] = clip(self.collect_error)
+        told["files"] = self.files(session.config)
+        told["modules"] = self.modules(session.config)
+        gc.collect()
+        gc.freeze()
+        send(self.descriptor, told)
+        if not told["slow"]:
+            self.serve(items, place, sorted(descriptors))
+        return True
+
+    def place(self) -> Place:
+        """Raises SwapError."""
+        order = self.order
+        place = located(order["path"], order["text"], order["lines"])
+        real = os.path.realpath(order["path"])
+        files = (getattr(module, "__file__", None) for module in [*sys.modules.values()])
+        if any(isinstance(file, str) and os.path.realpath(file) == real for file in files):
+            place.find()
+        return place
+
+    def serve(self, items: Items, place: Place, keep: List[int]) -> None:
+        nursery = Nursery()
+        with socket.socket(fileno=os.dup(self.descriptor)) as channel:
+            while True:
+                command, descriptor = receive_with_descriptor(channel)
+                if command is None:
+                    return
+                if command["do"] == "park":
+                    folder = command.pop("folder")
+                    nursery.fork(
+                        command["number"],
+                        descriptor,
+                        lambda end, folder=folder: live_swapped(  # type: ignore[misc]
+                            end, folder, self.plan, keep, self, items, place, self.served
+                        ),
+                    )
+                else:
+                    send(
+                        self.descriptor,
+                        nursery.end(command["number"], command["folder"], command["patience"]),
+                    )
+
+    def files(self, config: Any) -> List[str]:
+        """Files of the project on which the collection rests."""
+        root = os.path.join(os.path.realpath(self.order["root"]), "")
+        things = [*sys.modules.values(), *config.pluginmanager.get_plugins()]
+        found = {getattr(thing, "__file__", None) for thing in things}
+        found.add(str(getattr(config, "inipath", None) or ""))
+        ours = {
+            path
+            for path in found
+            if isinstance(path, str) and path.endswith((".py", ".toml", ".ini", ".cfg"))
+        }
+        packages = tuple(path for path in sys.path if path.endswith("-packages"))
+        return sorted(
+            path
+            for path in ours
+            if os.path.realpath(path).startswith(root) and not path.startswith(packages)
+        )[:MAX_FILES]
+
+    def modules(self, config: Any) -> List[str]:
+        """Modules from outside of the project that were imported by the way, pytest's plugins not
+        counted: these want to be imported by pytest."""
+        plugins = {
+            name.partition(".")[0]
+            for name in (
+                getattr(thing, "__name__", "") for thing in config.pluginmanager.get_plugins()
+            )
+            if isinstance(name, str)
+        }
+        packages = tuple(path for path in sys.path if "python3" in path)
+        found = []
+        for name in [*sys.modules]:
+            file = getattr(sys.modules[name], "__file__", None)
+            if name in self.known or name.partition(".")[0] in plugins or not isinstance(file, str):
+                continue
+            if file.startswith(packages):
+                found.append(name)
+        return found[:MAX_MODULES]
+
+
+def why_not_to_fork(descriptors: Dict[int, int]) -> str:
+    """What a fork of this process would not have, or would share; empty: nothing."""
+    n_tasks = len(os.listdir("/proc/self/task"))
+    if n_tasks > 1:
+        return "importing the project leaves %d threads behind" % (n_tasks - 1)
+    if not all(stat.S_ISCHR(mode) for mode in descriptors.values()):
+        return "importing the project leaves a file, socket or pipe open"
+    return ""
+
+
+def open_descriptors(control: int) -> Dict[int, int]:
+    """What has been opened since this process was forked, with the mode of each."""
+    found = {}
+    for descriptor in map(int, os.listdir("/proc/self/fd")):
+        if descriptor > 2 and descriptor != control:
+            # The folder that has just been listed is none any more.
+            with contextlib.suppress(OSError):
+                found[descriptor] = os.fstat(descriptor).st_mode
+    return found

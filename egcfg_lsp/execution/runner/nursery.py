@@ -1,0 +1,107 @@
+"""Forks of a process, each known by a number of the server's; and what they must leave behind: nothing.
+
+The zygote and its upper level both have one. Whatever is odd behind a child (a process that goes on,
+a folder that cannot be removed, a full or locked `/tmp`) is told; the server then ends them all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from .trees import remove_tree
+
+TMP = "/tmp"
+STRAY_SECONDS = 0.3
+"""For what a child has started to end, once it was killed."""
+
+
+class Nursery:
+    def __init__(self) -> None:
+        self.pids: Dict[int, int] = {}
+        self.mode = os.stat(TMP).st_mode
+
+    def fork(self, number: int, descriptor: int, live: Callable[[int], None]) -> None:
+        """A child that lives by a function, which gets the descriptor. Raises OSError."""
+        pid = os.fork()
+        if pid:
+            os.close(descriptor)
+            self.pids[number] = pid
+            return
+        try:
+            live(descriptor)
+        finally:
+            # Nothing of a child may get back into the loop of its parent.
+            os._exit(1)
+
+    def end(self, number: int, folder: str, patience: float) -> Dict[str, Any]:
+        """Kill a child that does not end by itself, with its group, and remove its folder.
+
+        The exit status as `subprocess` has it, None if it was killed here; and what is odd.
+        """
+        pid = self.pids.pop(number, None)
+        if pid is None:
+            return {"ended": number, "code": 0, "odd": "no such child"}
+        code = waited(pid, patience)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+        return {"ended": number, "code": code, "odd": odd_traces(folder, self.mode)}
+
+
+def waited(pid: int, patience: float) -> Optional[int]:
+    """The exit status of a child; None if it is killed, when patience (in seconds) is over."""
+    limit = time.monotonic() + patience
+    while time.monotonic() < limit:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.0005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return None
+
+
+def odd_traces(folder: str, mode: int) -> str:
+    """What a child has left behind that must not be there; empty: nothing."""
+    if has_strays():
+        return "a process went on"
+    try:
+        if os.stat(TMP).st_mode != mode:
+            return "/tmp was locked"
+        if folder:
+            try:
+                os.rmdir(folder)
+            except FileNotFoundError:
+                pass
+            except OSError:
+                remove_tree(Path(folder))
+        room = os.statvfs(TMP)
+    except OSError as error:
+        return "/tmp: %s" % error
+    if room.f_bavail * 2 < room.f_blocks or room.f_favail * 2 < room.f_files:
+        return "/tmp is full"
+    return ""
+
+
+def has_strays() -> bool:
+    """Whether the first process of the namespace has more children than the zygote."""
+    limit = time.monotonic() + STRAY_SECONDS
+    while n_orphans() > 1:
+        if time.monotonic() > limit:
+            return True
+        time.sleep(0.0005)
+    return False
+
+
+def n_orphans() -> int:
+    with contextlib.suppress(OSError), open("/proc/1/task/1/children", "rb") as stream:
+        return len(stream.read().split())
+    n_found = 0
+    for name in os.listdir("/proc"):
+        with contextlib.suppress(OSError, IndexError), open("/proc/%s/stat" % name, "rb") as stream:
+            n_found += name.isdigit() and stream.read().rpartition(b")")[2].split()[1] == b"1"
+    return n_found

@@ -1,0 +1,379 @@
+"""A zygote, as the server has it: an interpreter in the sandbox that forks the runs of one project.
+
+Below it are collections (a fork each, which has collected tests) and fresh children. One object owns
+the process and all below it; whatever is odd or silent makes it `broken`, and it must then be
+closed, which ends every process of its namespace. Knows nothing of jobs, nor of when to use which.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import secrets
+from collections import deque
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from egcfg_lsp.execution import MEMORY_BYTES, Ending, RunResult
+from egcfg_lsp.execution.channel import Channel
+from egcfg_lsp.execution.enclosure import (
+    PRIVATE_TMP,
+    WATCH_SECONDS,
+    Enclosed,
+    Surroundings,
+    enclosed,
+    feed_and_drain,
+    resident_bytes,
+)
+from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.record import inconclusive, result_of, timed_out, without_record
+
+log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+START_SECONDS = 30.0
+COLLECT_SECONDS = 60.0
+ANSWER_SECONDS = 2.0
+"""For what is done at once; a parent that takes longer to kill a child is taken for stuck."""
+PATIENCE_SECONDS = 0.1
+"""For a child that has closed its channel to end, so that its exit status can be told."""
+N_PARKED = 3
+LARGEST_ANSWER = 1 << 20
+
+
+class ZygoteError(Exception):
+    """It cannot be used, or not any more; the message is for people."""
+
+
+class SlowerNeededError(Exception):
+    """This way of running says nothing; the message, for people, says why."""
+
+
+@dataclass
+class Child:
+    """Forked and confined, waiting for its order."""
+
+    number: int
+    folder: str
+    channel: Channel
+
+
+class Parent:
+    """A process that forks children on command: the zygote, or one of its collections."""
+
+    def __init__(self, zygote: Zygote, channel: Channel) -> None:
+        self.zygote = zygote
+        self.channel = channel
+        self._turn = asyncio.Lock()
+
+    async def child(self, command: str) -> Child:
+        """A new child that is ready for its order. Raises ZygoteError, OSError."""
+        child = Child(next(_NUMBERS), f"{PRIVATE_TMP}/{secrets.token_hex(8)}", Channel())
+        try:
+            await self.tell(
+                {"do": command, "number": child.number, "folder": child.folder}, child.channel
+            )
+            async with asyncio.timeout(START_SECONDS):
+                answer = await child.channel.receive_object()
+        except TimeoutError:
+            answer = None
+        except BaseException:
+            child.channel.close()
+            raise
+        if answer is None or "parked" not in answer:
+            child.channel.close()
+            reason = "no child" if answer is None else str(answer.get("unfit"))
+            raise self.zygote.broke(f"the zygote gave {reason}")
+        return child
+
+    async def run(
+        self, child: Child, order: Mapping[str, object], deadline_seconds: float
+    ) -> RunResult:
+        """One order to one child, which is used up. Raises SlowerNeededError, ZygoteError."""
+        nonce, patience = secrets.token_hex(16), 0.0
+        watching = asyncio.get_running_loop().call_later(WATCH_SECONDS, self.zygote.watch_memory)
+        self.zygote.n_running += 1
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                await child.channel.send({**order, "nonce": nonce, "deadline": deadline_seconds})
+                record = await child.channel.receive()
+            if record is not None:
+                return _result(record, nonce)
+            patience = PATIENCE_SECONDS
+        except TimeoutError:
+            return timed_out(deadline_seconds)
+        except OSError:
+            patience = PATIENCE_SECONDS
+        finally:
+            watching.cancel()
+            self.zygote.n_running -= 1
+            child.channel.close()
+            ending = self.zygote.in_background(self.end(child.number, child.folder, patience))
+        code = await ending
+        if self.zygote.excess:
+            return inconclusive(self.zygote.excess)
+        if self.zygote.problem:
+            # Not by this run, which has not been looked at: whoever asks may try again.
+            raise ZygoteError(self.zygote.problem)
+        if code is None:
+            return inconclusive("the run stopped answering", Ending.DIED)
+        return without_record(code)
+
+    async def end(self, number: int, folder: str, patience: float = 0.0) -> int | None:
+        """A child's exit status; None if it was killed, or the parent did not say."""
+        try:
+            answer = await self.ask(
+                {"do": "end", "number": number, "folder": folder, "patience": patience},
+                ANSWER_SECONDS,
+            )
+        except (ZygoteError, OSError):
+            return None
+        code = answer.get("code")
+        if answer.get("odd") or not isinstance(code, int | None):
+            self.zygote.broke(f"a run left something behind: {answer.get('odd')}")
+            return None
+        return code
+
+    async def tell(self, command: Mapping[str, object], other: Channel | None = None) -> None:
+        """Raises ZygoteError."""
+        try:
+            async with self._turn:
+                await self.channel.send(command, other)
+        except OSError as error:
+            raise self.zygote.broke(f"the zygote has ended ({error})") from error
+
+    async def ask(self, command: Mapping[str, object], seconds: float) -> dict[str, Any]:
+        """Raises ZygoteError."""
+        try:
+            async with asyncio.timeout(seconds), self._turn:
+                await self.channel.send(command)
+                answer = await self.channel.receive_object(LARGEST_ANSWER)
+        except (TimeoutError, OSError):
+            answer = None
+        if answer is None:
+            raise self.zygote.broke("the zygote does not answer")
+        return answer
+
+
+class Collection(Parent):
+    """A fork that has collected tests, with children parked ahead."""
+
+    def __init__(self, zygote: Zygote, channel: Channel, number: int) -> None:
+        super().__init__(zygote, channel)
+        self.number = number
+        self.slow = ""
+        """Why nothing can be run in it."""
+        self.files: tuple[Path, ...] = ()
+        self.modules: tuple[str, ...] = ()
+        self._parked: deque[Child] = deque()
+        self._filling: asyncio.Task[None] | None = None
+        zygote.collections.add(self)
+
+    async def run_swapped(self, order: Mapping[str, object], deadline_seconds: float) -> RunResult:
+        """Raises SlowerNeededError, ZygoteError."""
+        child = self._parked.popleft() if self._parked else await self.child("park")
+        try:
+            return await self.run(child, order, deadline_seconds)
+        finally:
+            self.fill()
+
+    def fill(self) -> None:
+        """Park children ahead, in the background."""
+        if self._filling is None or self._filling.done():
+            self._filling = self.zygote.in_background(self._fill())
+
+    async def filled(self) -> None:
+        if self._filling is not None:
+            await asyncio.shield(self._filling)
+
+    async def close(self) -> None:
+        self.let_go()
+        await self.zygote.end(self.number, "")
+
+    def let_go(self) -> None:
+        """Close what leads to its processes."""
+        self.zygote.collections.discard(self)
+        while self._parked:
+            self._parked.popleft().channel.close()
+        self.channel.close()
+
+    async def _fill(self) -> None:
+        with suppress(ZygoteError, OSError):
+            while len(self._parked) < N_PARKED and not self.zygote.problem:
+                child = await self.child("park")
+                if self not in self.zygote.collections:
+                    child.channel.close()
+                    return
+                self._parked.append(child)
+
+
+@dataclass
+class Zygote:
+    """Started by `started`; `problem` says why it is broken, for people."""
+
+    running: Enclosed
+    root: Parent = field(init=False)
+    problem: str = ""
+    excess: str = ""
+    """What a run took too much of, so that it is broken."""
+    collections: set[Collection] = field(default_factory=set)
+    n_running: int = 0
+    rest_bytes: int = 0
+    """Memory that its processes take while nothing runs."""
+    _watching: asyncio.Task[None] | None = None
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+
+    @staticmethod
+    async def started(
+        surroundings: Surroundings,
+        interpreter: Interpreter,
+        root: Path,
+        environment: Mapping[str, str],
+    ) -> Zygote:
+        """Raises ZygoteError, OSError."""
+        channel = Channel()
+        async with AsyncExitStack() as stack:
+            stack.callback(channel.close)
+            running = await stack.enter_async_context(
+                enclosed(
+                    surroundings,
+                    interpreter,
+                    "zygote",
+                    channel.other.fileno(),
+                    folders=[root],
+                    environment=environment,
+                    deadline_seconds=None,
+                )
+            )
+            zygote = Zygote(running)
+            zygote.root = Parent(zygote, channel)
+            order = {
+                "root": str(root),
+                "confinement": running.plan,
+                "control_fd": channel.other.fileno(),
+            }
+            channel.other.close()
+            zygote.in_background(feed_and_drain(running.process, json.dumps(order).encode()))
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    answer = await channel.receive_object()
+            except TimeoutError:
+                answer = {"error": "the zygote does not answer"}
+            zygote._check_tasks(answer or {"error": "the zygote has ended"})
+            zygote._stack = stack.pop_all()
+            return zygote
+        raise AssertionError
+
+    async def collect(self, order: Mapping[str, object]) -> Collection:
+        """Raises ZygoteError, SlowerNeededError if nothing can be collected."""
+        channel, number = Channel(), next(_NUMBERS)
+        collection = Collection(self, channel, number)
+        try:
+            await self.root.tell({"do": "collect", "number": number}, channel)
+            async with asyncio.timeout(COLLECT_SECONDS):
+                await channel.send(order)
+                answer = await channel.receive_object(LARGEST_ANSWER)
+        except TimeoutError:
+            answer = {"error": f"the tests are not collected within {COLLECT_SECONDS:g} s"}
+        except OSError:
+            answer = None
+        except BaseException:
+            self.in_background(collection.close())
+            raise
+        if answer is None or "error" in answer:
+            await collection.close()
+            reason = "the collection has ended" if answer is None else str(answer["error"])
+            raise SlowerNeededError(reason)
+        collection.slow = str(answer.get("slow", ""))
+        collection.files = tuple(map(Path, _strings(answer.get("files"))))
+        collection.modules = tuple(_strings(answer.get("modules")))
+        if collection.slow:
+            await collection.close()
+        else:
+            collection.fill()
+            self.in_background(self._measure())
+        return collection
+
+    async def run_fresh(self, order: Mapping[str, object], deadline_seconds: float) -> RunResult:
+        """Raises ZygoteError, SlowerNeededError."""
+        return await self.root.run(await self.root.child("fresh"), order, deadline_seconds)
+
+    async def preload(self, modules: Sequence[str]) -> None:
+        """Import what later forks would import each by itself. Raises ZygoteError."""
+        command = {"do": "preload", "modules": list(modules)}
+        self._check_tasks(await self.root.ask(command, START_SECONDS))
+
+    async def end(self, number: int, folder: str) -> None:
+        if not self.problem:
+            await self.root.end(number, folder)
+
+    def watch_memory(self) -> None:
+        """Look from now on as long as anything runs."""
+        if self._watching is None or self._watching.done():
+            self._watching = self.in_background(self._watch_memory())
+
+    def broke(self, problem: str) -> ZygoteError:
+        """Of no use from now on: all of its processes end."""
+        if not self.problem:
+            self.problem = problem
+            log.info("%s", problem)
+            with suppress(ProcessLookupError):
+                self.running.process.kill()
+        return ZygoteError(problem)
+
+    def in_background(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def close(self) -> None:
+        """When it returns no process is left."""
+        self.problem = self.problem or "closed"
+        for task in [*self._tasks]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for collection in [*self.collections]:
+            collection.let_go()
+        await self._stack.aclose()
+
+    async def _watch_memory(self) -> None:
+        while self.n_running and not self.problem:
+            n_bytes = await asyncio.to_thread(resident_bytes, self.running.process.pid)
+            if n_bytes > MEMORY_BYTES + self.rest_bytes:
+                self.excess = f"the run took {n_bytes >> 20} MiB of memory"
+                self.broke(self.excess)
+            await asyncio.sleep(WATCH_SECONDS)
+
+    async def _measure(self) -> None:
+        self.rest_bytes = await asyncio.to_thread(resident_bytes, self.running.process.pid)
+
+    def _check_tasks(self, answer: Mapping[str, object]) -> None:
+        """Raises ZygoteError unless it has one thread, which a fork needs."""
+        if "error" in answer:
+            raise self.broke(str(answer["error"]))
+        if answer.get("tasks") != 1:
+            raise self.broke("importing the packages leaves threads behind")
+
+
+_NUMBERS = itertools.count(1)
+
+
+def _result(record: bytes, nonce: str) -> RunResult:
+    """Raises SlowerNeededError."""
+    try:
+        value = json.loads(record)
+    except (ValueError, RecursionError):
+        value = None
+    if isinstance(value, dict) and value.get("nonce") == nonce and type(value.get("slow")) is str:
+        raise SlowerNeededError(value["slow"])
+    return result_of(record, nonce, 0, b"")
+
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
