@@ -41,11 +41,13 @@ def namespaced_command(
     second. Later mounts cover earlier ones. The child's process is told on the descriptor `info`;
     with `ready` it waits there until somebody has mapped its users.
 
-    The command has a few capabilities in its own user namespace: for the runner, which bounds the
+    The command is the first process of its PID namespace: bubblewrap's own could be read and written
+    by those it starts. It has a few capabilities in its own user namespace: for the runner, which bounds the
     tmpfs, with `ready` changes its user, and drops them all before anything else is executed.
     """
     assert facts.bubblewrap is not None
     arguments = ["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session"]
+    arguments += ["--as-pid-1"]
     arguments += ["--cap-drop", "ALL", "--cap-add", "CAP_SYS_ADMIN"]
     arguments += ["--cap-add", "CAP_SETPCAP", "--info-fd", str(info)]
     if ready is not None:

@@ -26,7 +26,12 @@ BLOCKED_ERRNOS = {
     errno.ENETUNREACH,
     errno.ENETDOWN,
     errno.EADDRNOTAVAIL,
+    errno.EFBIG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EMFILE,
 }
+"""Refused, or more than a limit of the sandbox. `MemoryError` and EAGAIN say too little."""
 MAX_TEXT = 200
 RESERVED_DESCRIPTOR = 200
 """The lowest number for a descriptor of ours, out of the way of code that counts up from 3."""
@@ -34,7 +39,7 @@ RESERVED_DESCRIPTOR = 200
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
-_MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 2, 4, 32
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
 
 
 class ConfinementError(Exception):
@@ -44,6 +49,8 @@ class ConfinementError(Exception):
 def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
     """Apply the plan to this process, which must have one thread. Raises ConfinementError.
 
+    In namespaces it is the first process, and returns in a child: nothing that is executed later
+    shares the first process, which only waits, as confined as the others.
     `keep` are the descriptors that stay open besides standard input, output and error. Keys of the
     plan: `parent` (its process), `limits`, `namespaces`, `landlock` (with `abi`, the lowest that
     will do, `read`, `write`) or None, `tmp` (with `path`, `bytes`, `inodes`: a tmpfs to bound) or
@@ -57,6 +64,9 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
         step = "the private /tmp"
         if plan["tmp"] is not None:
             bound_tmpfs(**plan["tmp"])
+        step = "a read-only /proc"
+        if plan["namespaces"]:
+            make_proc_readonly()
         step = "the user whose processes are counted"
         if plan["real_uid"] is not None:
             os.setresuid(plan["real_uid"], -1, -1)
@@ -76,6 +86,9 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
             landlock.apply(version, plan["landlock"]["read"], plan["landlock"]["write"])
         step = "seccomp"
         seccomp.apply(plan["namespaces"])
+        step = "a process of its own"
+        if plan["namespaces"]:
+            leave_first_process()
     except (OSError, ValueError, ArithmeticError) as error:
         raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
 
@@ -148,6 +161,29 @@ def bound_tmpfs(path: str, bytes: int, inodes: int) -> None:
     flags = ctypes.c_ulong(_MS_REMOUNT | _MS_NOSUID | _MS_NODEV)
     if _libc().mount(b"tmpfs", os.fsencode(path), b"tmpfs", flags, options.encode()) != 0:
         raise _error("mount")
+
+
+def make_proc_readonly() -> None:
+    """By `/proc/sys` the system's own root, though without capabilities, sets the kernel's options."""
+    flags = _MS_REMOUNT | _MS_BIND | _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC
+    if _libc().mount(None, b"/proc", None, ctypes.c_ulong(flags), None) != 0:
+        raise _error("mount")
+
+
+def leave_first_process() -> None:
+    """Go on in a child with a session of its own; the first process ends as it does, and all with it."""
+    # A first process ignores the signals for which it has no handler.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    child = os.fork()
+    if child == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.setsid()
+        return
+    os.closerange(0, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    ended, status = 0, 0
+    while ended != child:
+        ended, status = os.wait()
+    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 
 def lower_limits(limits: Dict[str, int]) -> None:
