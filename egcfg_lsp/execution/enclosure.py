@@ -116,7 +116,7 @@ async def feed_and_drain(process: Process, order: bytes) -> bytes:
     process.stdin.write(order)
     process.stdin.close()
     head = b""
-    while part := await process.stderr.read(4096):
+    while part := await process.stderr.read(RECORD_BYTES):
         head = (head + part)[:4096]
     return head
 
