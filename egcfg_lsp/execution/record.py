@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from egcfg_lsp.execution import RECORD_BYTES, RunResult, Status
+from egcfg_lsp.execution.runner.launch import FAILED as LAUNCH_FAILED
 
 log = logging.getLogger(__name__)
 NO_RESULT = "the run wrote something that is no result"
@@ -32,6 +33,8 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
     """The verdict of a record; whatever is not exactly a record of this run is inconclusive."""
     if not record or code != 0:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        if code == LAUNCH_FAILED and not record:
+            return inconclusive(last)
         log.debug("run without a record: %s", errors.decode(errors="replace"))
         return inconclusive(f"the run ended without a result (exit status {code}) {last}")
     try:

@@ -28,8 +28,8 @@ from .confinement import (
     become_ordinary,
     blocked_by_sandbox,
     clip,
-    confine,
     reserve,
+    settle,
     silence,
 )
 
@@ -41,7 +41,7 @@ def main() -> None:
     result_fd = reserve(job["result_fd"])
     silence(0)
     try:
-        confine(job["confinement"], [result_fd])
+        settle()
         os.chdir(job["root"])
     except (ConfinementError, OSError) as error:
         record: dict[str, Any] = {"error": str(error)}
@@ -123,6 +123,7 @@ class Session:
         self.blocked = ""
         self.raised = False
         self.collect_error = ""
+        self.chosen: Sequence[Any] = ()
 
     def pytest_sessionstart(self) -> None:
         self.asserts.intercept_import()  # before pytest's own hook, which it has put first
@@ -140,6 +141,7 @@ class Session:
         items[:] = chosen
         if self.module is not None and not self.collect_error:
             items[:] = [*self.asserts.items(self.module), *chosen]
+        self.chosen = list(items)
 
     def is_chosen(self, item: Any) -> bool:
         path = os.path.realpath(str(item.path))
@@ -181,7 +183,7 @@ class Session:
             self.verdicts.setdefault(report.nodeid, True)
 
     def keep_failure(self, excinfo: Any) -> None:
-        blocked = blocked_by_sandbox(excinfo.value)
+        blocked = blocked_by_sandbox(excinfo.value, self.job["hidden"])
         if blocked and not self.blocked:
             self.blocked = blocked
         if not self.failure and type(excinfo.value).__name__ != "Skipped":
@@ -193,6 +195,8 @@ class Session:
             return {"error": "pytest ended with an error of its own (exit status %d)" % status}
         if self.collect_error and not self.verdicts:
             return {"error": clip(self.collect_error)}
+        if any(item.nodeid not in self.verdicts for item in self.chosen) and status == 2:
+            return {"error": "pytest was stopped before the last test had ended"}
         verdicts = [verdict for verdict in self.verdicts.values() if verdict is not None]
         if not verdicts:
             return {"error": "the tests were skipped" if self.verdicts else "no test was collected"}
