@@ -277,6 +277,20 @@ CASES = (
                 tried(os.rmdir, "%s/%d" % (folder, (i + 500) % 1000))
         churn()
     """, Expect.DEADLINE, is_heavy=True),
+    case("modes and owners of devices and of inherited files", """
+        import stat
+        def same_mode(path):
+            os.chmod(path, stat.S_IMODE(os.stat(path).st_mode))
+        for path in ("/dev/null", "/dev/random", "/dev/urandom", "/dev/fd/0", "/dev/fd/1"):
+            attempt(path, same_mode, path)
+            attempt(path, os.utime, path)
+            attempt(path, os.setxattr, path, "user.x", b"x")
+    """),
+    case("attributes of hidden files", """
+        for path in W["secrets"]:
+            attempt("value of " + path, os.getxattr, path, "user.kept")
+            attempt("list of " + path, os.listxattr, path)
+    """),
     case("mounts of its own", """
         def mount(kind, place):
             if _libc.mount(kind, place.encode(), kind, 0, None) == -1:
