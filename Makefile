@@ -19,7 +19,7 @@ test: $(VENV)/installed-dev
 	$(BIN)/pytest
 
 hostile: $(VENV)/installed-dev
-	$(BIN)/pytest tests/hostile
+	$(BIN)/pytest -m hostile tests/hostile
 
 lint: $(VENV)/installed-dev
 	$(BIN)/ruff check

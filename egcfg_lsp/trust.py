@@ -82,7 +82,9 @@ def real_folder(folder: Path) -> Path | None:
 
 def reason_not_to_trust(folder: Path) -> str:
     """Why a real folder is too much to be trusted; empty if it is not."""
-    home = real_folder(Path.home())
+    if _is_strangers(folder):
+        return f"{folder} belongs to another user, in a place where everybody can put folders"
+    home = _home()
     if folder == Path(folder.anchor):
         return f"{folder} is the whole file system; trust a project's folder instead"
     if home is not None and home.is_relative_to(folder):
@@ -156,6 +158,24 @@ class TrustFile:
         except OSError as error:
             raise TrustError(f"cannot write {self.path}: {error.strerror or error}") from error
         self._stamp = None
+
+
+def _home() -> Path | None:
+    try:
+        return real_folder(Path.home())
+    except RuntimeError:
+        return None
+
+
+def _is_strangers(folder: Path) -> bool:
+    """Whether somebody else may have put it where one of ours was, as below `/tmp`."""
+    if os.name != "posix":
+        return False
+    try:
+        is_ours = folder.stat().st_uid in (os.geteuid(), 0)
+        return not is_ours and any(parent.stat().st_mode & 0o002 for parent in folder.parents)
+    except OSError:
+        return True
 
 
 def default_path() -> Path:

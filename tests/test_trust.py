@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from egcfg_lsp.lsp.trust_owner import TrustOwner
+from egcfg_lsp.settings import Settings
 from egcfg_lsp.trust import (
     Answer,
     Remembered,
@@ -199,6 +201,36 @@ def test_a_file_of_another_user_trusts_nothing(tmp_path: Path) -> None:
 def remember_many(path: Path, folders: list[Path]) -> None:
     for folder in folders:
         TrustFile(path).remember(folder, YES)
+
+
+def test_a_strangers_folder_in_a_place_for_everybody_is_not_trusted(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path_factory.mktemp("shared")
+    shared.chmod(0o1777)
+    project = shared / "project"
+    project.mkdir()
+    answered = Remembered({project: YES})
+
+    def decided() -> Answer | None:
+        return decide(project, word=None, listed=[str(project)], remembered=answered)
+
+    assert decided() is YES
+    owner = os.geteuid()
+    if owner == 0:
+        os.chown(project, 4321, 4321)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: owner + 1)
+    assert decided() is NO
+
+
+def test_an_editors_yes_is_about_its_own_folders(home: Path, tmp_path: Path) -> None:
+    owner = TrustOwner(TrustFile(tmp_path / "trust.json"), print)
+    project = home / "work" / "shop"
+    settings = Settings(trusted=True)
+    assert owner.decide(project, home / "work", settings) is YES
+    assert owner.decide(project, None, settings) is None
+    assert owner.decide(project, None, Settings(trusted=False)) is NO
 
 
 def test_processes_that_remember_at_once_lose_nothing(home: Path, tmp_path: Path) -> None:

@@ -35,9 +35,10 @@ from typing import Any
 from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench.problems import AssertResult, Judgement, Suite
 from egcfg_lsp.execution.enclosure import RUNNER, enclosed, feed_and_drain, pipe, read_into
+from egcfg_lsp.execution.facts import folder_with_home
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.runner.judge import ENDED
-from egcfg_lsp.execution.sandbox import KernelSandbox, folder_with_home
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.source.lines import split_lines
 
 Judge = Callable[[str, Suite, str], Awaitable[Judgement]]
@@ -227,7 +228,7 @@ class _Ending:
     status: int
     """Exit status of the judge's."""
     errors: bytes
-    """Of its stderr, the head."""
+    """Of its stderr, the end."""
     program_status: int | None
     """None: it had to be killed."""
     program_errors: bytes
@@ -243,7 +244,7 @@ async def _run(
         raise _NoSandboxError(state.detail)
     surroundings = await sandbox.surroundings()
     interpreter = find_interpreter(RUNNER, None, {})
-    if folder := folder_with_home(interpreter.prefixes):
+    if folder := folder_with_home(interpreter.folders):
         raise _NoSandboxError(f"{folder}, which Python needs, holds the whole home folder")
     start = partial(enclosed, surroundings, interpreter)
     judge_socket, program_socket = socket.socketpair()
@@ -262,7 +263,6 @@ async def _run(
             order = {
                 "channel_fd": judge_socket.fileno(),
                 "result_fd": write_end.fileno(),
-                "confinement": judge_enclosed.plan,
                 "setup": tests.setup,
                 "source": tests.source,
                 "entry_point": entry_point,
@@ -270,7 +270,6 @@ async def _run(
             }
             program_order = {
                 "channel_fd": program_socket.fileno(),
-                "confinement": program_enclosed.plan,
                 "code": code,
                 "folder": program_enclosed.tmp,
             }

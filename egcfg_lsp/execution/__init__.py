@@ -141,6 +141,7 @@ class Sandbox(Protocol):
 
 
 LIMITS: Mapping[str, int] = {
+    "RLIMIT_AS": 32 << 30,
     "RLIMIT_CORE": 0,
     "RLIMIT_DATA": 2 << 30,
     "RLIMIT_FSIZE": 64 << 20,

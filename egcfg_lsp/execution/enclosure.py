@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
+import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import psutil
 
@@ -28,18 +30,29 @@ from egcfg_lsp.execution.bubblewrap import (
     namespaced_command,
 )
 from egcfg_lsp.execution.facts import tasks_of_user
-from egcfg_lsp.execution.interpreter import Interpreter
+from egcfg_lsp.execution.interpreter import Interpreter, installation_folders
+from egcfg_lsp.execution.runner.confinement import MAPPED_UID
 from egcfg_lsp.execution.runner.trees import remove_tree
 from egcfg_lsp.execution.tiers import MIN_LANDLOCK_B, Facts, Tier
 
+T = TypeVar("T")
 RUNNER = Path(__file__).parent / "runner"
+OUR_PREFIX = Path(sys.base_prefix)
+LAUNCHER = (
+    str(Path(getattr(sys, "_base_executable", sys.executable)).resolve()), "-I", "-S", "-B", "-c",
+    f"import sys; sys.path.insert(0, {str(RUNNER.parent)!r}); from runner.launch import main; main()",
+)  # fmt: skip
+"""Our own Python, without the packages of its environment."""
+LAUNCHERS_ENVIRONMENT = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+PYTHON_OPTIONS = ("-S", "--check-hash-based-pycs", "always")
+"""Start-up files of the environment come after the runner (`become_ordinary`); a compiled copy of
+the candidate's file is no candidate."""
+PASSWD = "/etc/passwd"
 WATCH_SECONDS = 0.2
 END_SECONDS = 10.0
 """For the last process of a PID namespace to end, once the first was killed."""
 PRIVATE_TMP = "/tmp"
 """With namespaces."""
-MAPPED_UID = 1
-"""Inside: the user by whom root's processes are counted."""
 KERNEL_COUNTING_BY_NAMESPACE = (5, 14)
 """Before, `RLIMIT_NPROC` counts all processes of a user, also those outside."""
 HARMLESS_FILES = ["/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"]
@@ -65,13 +78,13 @@ class Surroundings:
 
 @dataclass
 class Enclosed:
-    """A process that waits for its order."""
+    """A process that waits for its order on standard input."""
 
     process: Process
     tmp: str
     """The folder in which it may write, as it sees it."""
     plan: Mapping[str, Any]
-    """For its `confine`."""
+    """By which it has confined itself."""
     excess: str = ""
     """Why it was killed before its deadline, for people."""
 
@@ -83,48 +96,63 @@ async def enclosed(
     module: str,
     *descriptors: int,
     folders: Sequence[Path] = (),
-    files: Sequence[tuple[Path, Path]] = (),
+    files: Mapping[Path, bytes] | None = None,
     environment: Mapping[str, str] | None = None,
+    strays: Sequence[int] = (),
     deadline_seconds: float | None,
 ) -> AsyncIterator[Enclosed]:
     """Python, about to execute a module of the runner; it has the descriptors. Raises OSError.
 
-    `folders` are readable; with namespaces the first of `files` is seen in the place of the second.
-    Without a deadline it lives until the block is left, and its owner bounds the CPU time of its
-    children and looks at the memory it takes while they run (`resident_bytes`).
+    `folders` are readable; with namespaces, `files` are seen in the place of what lies there. Our
+    own Python confines itself and then becomes the interpreter, which alone sees the environment.
+    `strays` are descriptors that it gets and must close. Without a deadline it is a zygote: it lives
+    until the block is left, and its owner bounds the CPU time of its children and looks at the memory
+    that it takes while they run (`resident_bytes`).
     """
-    command = [str(interpreter.path), "-S", "-m", f"runner.{module}"]
-    readable = [*interpreter.prefixes, *folders, RUNNER]
-    plan = _plan(surroundings, readable, deadline_seconds)
-    if surroundings.tier.has_namespaces:
-        variables = _environment(interpreter, PRIVATE_TMP, environment or {})
-        start = _in_namespaces(surroundings.facts, command, readable, files, variables, descriptors)
-        async with start as process:
-            one = Enclosed(process, PRIVATE_TMP, plan)
-            if deadline_seconds is None:
-                yield one
-            else:
-                async with _watched(one):
-                    yield one
-    else:
-        async with _private_folder() as tmp:
-            plan["landlock"]["write"].append(tmp)
-            variables = _environment(interpreter, tmp, environment or {})
-            start = _started(command, variables, RUNNER.parent, descriptors)
-            async with start as process, _watched(Enclosed(process, tmp, plan), Path(tmp)) as one:
-                yield one
+    readable = [*interpreter.folders, *folders, RUNNER.parent, *installation_folders(OUR_PREFIX)]
+    watched_folder: Path | None = None
+    passed = (*descriptors, *strays)
+    async with AsyncExitStack() as stack:
+        if surroundings.tier.has_namespaces:
+            tmp = private_tmp(readable)
+            start = _in_namespaces(surroundings.facts, readable, files or {}, passed)
+        else:
+            tmp = await stack.enter_async_context(_private_folder())
+            start, watched_folder = _started(LAUNCHER, passed), Path(tmp)
+        process = await stack.enter_async_context(start)
+        plan = _plan(surroundings, readable, tmp, deadline_seconds)
+        order = {
+            "confinement": plan,
+            "descriptors": descriptors,
+            "folder": str(RUNNER.parent),
+            "command": [str(interpreter.path), *PYTHON_OPTIONS, "-m", f"runner.{module}"],
+            "environment": _environment(interpreter, tmp, environment or {}),
+        }
+        data = json.dumps(order).encode()
+        assert process.stdin is not None
+        process.stdin.write(b"%08d" % len(data) + data)
+        one = Enclosed(process, tmp, plan)
+        if deadline_seconds is not None:
+            await stack.enter_async_context(_watched(one, watched_folder))
+        yield one
 
 
 async def feed_and_drain(process: Process, order: bytes) -> bytes:
-    """Write the order; return the head of what the run wrote to its stderr, reading all of it."""
+    """Write the order; return the end of what the run wrote to its stderr, reading all of it."""
     assert process.stdin is not None
     assert process.stderr is not None
     process.stdin.write(order)
     process.stdin.close()
-    head = b""
-    while part := await process.stderr.read(4096):
-        head = (head + part)[:4096]
-    return head
+    tail = b""
+    while part := await process.stderr.read(RECORD_BYTES):
+        tail = (tail + part)[-4096:]
+    return tail
+
+
+def private_tmp(folders: Sequence[Path]) -> str:
+    """With namespaces: where a run may write. Below it nothing else may lie."""
+    is_shared = any(folder.resolve().is_relative_to(PRIVATE_TMP) for folder in folders)
+    return f"{PRIVATE_TMP}/egcfg" if is_shared else PRIVATE_TMP
 
 
 def pipe() -> tuple[BinaryIO, BinaryIO]:
@@ -153,15 +181,15 @@ def _environment(interpreter: Interpreter, tmp: str, extra: Mapping[str, str]) -
 
 
 def _plan(
-    surroundings: Surroundings, readable: Sequence[Path], deadline_seconds: float | None
+    surroundings: Surroundings, readable: Sequence[Path], tmp: str, deadline_seconds: float | None
 ) -> dict[str, Any]:
     """What `confine` in the runner is told."""
     tier, facts = surroundings.tier, surroundings.facts
     limits = dict(LIMITS)
     if deadline_seconds is not None:
         limits["RLIMIT_CPU"] = int(deadline_seconds) + 1
-    is_counted_apart = facts.spare_uid is not None or (
-        tier.has_namespaces and facts.kernel >= KERNEL_COUNTING_BY_NAMESPACE
+    is_counted_apart = tier.has_namespaces and (
+        facts.spare_uid is not None or facts.kernel >= KERNEL_COUNTING_BY_NAMESPACE
     )
     if not is_counted_apart:
         limits["RLIMIT_NPROC"] += tasks_of_user()
@@ -170,76 +198,88 @@ def _plan(
         places = [*map(str, readable), "/usr", *SYSTEM_FOLDERS, *SYSTEM_FILES, *DEVICES]
         landlock = {
             "abi": 1 if tier.has_namespaces else MIN_LANDLOCK_B,
-            "read": [*places, *(["/proc"] if tier.has_namespaces else HARMLESS_FILES)],
-            "write": ["/dev/null", *([PRIVATE_TMP] if tier.has_namespaces else [])],
+            "read": [*places, *(["/proc", PASSWD] if tier.has_namespaces else HARMLESS_FILES)],
+            "write": ["/dev/null", tmp],
         }
-    tmp = {"path": PRIVATE_TMP, "bytes": TMP_BYTES, "inodes": TMP_INODES}
+    tmpfs = {"path": PRIVATE_TMP, "bytes": TMP_BYTES, "inodes": TMP_INODES, "folder": tmp}
     return {
         "parent": os.getpid(),
         "limits": limits,
         "namespaces": tier.has_namespaces,
         "landlock": landlock,
-        "tmp": tmp if tier.has_namespaces else None,
-        "real_uid": MAPPED_UID
-        if facts.spare_uid is not None and tier.has_namespaces
-        else facts.spare_uid,
+        "tmp": tmpfs if tier.has_namespaces else None,
+        "devices": DEVICES if tier.has_namespaces else (),
+        "is_zygote": deadline_seconds is None,
+        "settles": tier.has_namespaces and facts.spare_uid is not None,
     }
 
 
 @asynccontextmanager
-async def _started(
-    command: Sequence[str],
-    variables: Mapping[str, str],
-    folder: Path | None,
-    descriptors: Sequence[int],
-) -> AsyncIterator[Process]:
-    """A process, which is killed when the block is left."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=PIPE,
-        stdout=DEVNULL,
-        stderr=PIPE,
-        pass_fds=descriptors,
-        env=variables,
-        cwd=folder,
-        start_new_session=True,
+async def _started(command: Sequence[str], descriptors: Sequence[int]) -> AsyncIterator[Process]:
+    """A process in a group of its own, which is killed when the block is left."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=PIPE,
+            stdout=DEVNULL,
+            stderr=PIPE,
+            pass_fds=descriptors,
+            env=LAUNCHERS_ENVIRONMENT,
+            cwd="/",
+            start_new_session=True,
+        )
     )
     try:
-        yield process
+        # A start that is given up half way would leave a process that nobody knows.
+        await asyncio.shield(starting)
+        yield starting.result()
     finally:
-        if process.returncode is None:
+        process = await _settled(starting)
+        if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+
+
+async def _settled(task: asyncio.Future[T]) -> T | None:
+    """Its result, None if it has failed; waits for that also when we are cancelled meanwhile."""
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+    return None if task.exception() else task.result()
 
 
 @asynccontextmanager
 async def _in_namespaces(
-    facts: Facts,
-    command: Sequence[str],
-    folders: Sequence[Path],
-    files: Sequence[tuple[Path, Path]],
-    variables: Mapping[str, str],
-    descriptors: Sequence[int],
+    facts: Facts, folders: Sequence[Path], files: Mapping[Path, bytes], descriptors: Sequence[int]
 ) -> AsyncIterator[Process]:
-    """bubblewrap; when the block is left, all processes of its PID namespace have ended."""
-    (info_end, info), (ready, ready_end) = pipe(), pipe()
+    """The launcher in namespaces; when the block is left, all processes in them have ended."""
     first: _First | None = None
     try:
-        with info_end, info, ready, ready_end:
-            arguments = namespaced_command(
+        with ExitStack() as stack:
+            info_end, info = map(stack.enter_context, pipe())
+            ready, ready_end = map(stack.enter_context, pipe())
+            contents = {
+                place: stack.enter_context(_in_memory(data)).fileno()
+                for place, data in {**files, Path(PASSWD): _passwd()}.items()
+            }
+            command = namespaced_command(
                 facts,
-                command,
+                LAUNCHER,
                 folders=folders,
-                files=files,
-                working_folder=RUNNER.parent,
+                files=contents,
                 info=info.fileno(),
                 ready=None if facts.spare_uid is None else ready.fileno(),
             )
-            passed = (*descriptors, info.fileno(), ready.fileno())
-            async with _started(arguments, variables, None, passed) as process:
+            passed = (*descriptors, info.fileno(), ready.fileno(), *contents.values())
+            async with _started(command, passed) as process:
                 info.close()
-                first = await _First.of(info_end)
+                telling = asyncio.ensure_future(_First.of(info_end))
+                try:
+                    # Between its start and its waiting for our death, nothing else would end it.
+                    first = await asyncio.shield(telling)
+                finally:
+                    first = await _settled(telling)
                 if first is not None and facts.spare_uid is not None:
                     _map_users(first.pid, facts.spare_uid)
                     ready_end.write(b"+")
@@ -247,6 +287,19 @@ async def _in_namespaces(
     finally:
         if first is not None:
             await first.end()
+
+
+def _in_memory(data: bytes) -> BinaryIO:
+    stream = os.fdopen(os.memfd_create("egcfg"), "w+b")
+    stream.write(data)
+    stream.seek(0)
+    return stream
+
+
+def _passwd() -> bytes:
+    """The user of a run, by name."""
+    uid, gid = os.geteuid(), os.getegid()
+    return f"{ENVIRONMENT['LOGNAME']}:x:{uid}:{gid}::{PRIVATE_TMP}:/bin/sh\n".encode()
 
 
 @dataclass(frozen=True)
@@ -268,7 +321,9 @@ class _First:
             return None
 
     async def end(self) -> None:
-        """Wait until it has, which is after all others."""
+        """End it, and wait until it has ended, which is after all others."""
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self.descriptor, ended.set)
@@ -297,7 +352,7 @@ async def _private_folder() -> AsyncIterator[str]:
     try:
         yield folder
     finally:
-        await asyncio.to_thread(remove_tree, Path(folder))
+        await asyncio.shield(asyncio.to_thread(remove_tree, Path(folder)))
 
 
 @asynccontextmanager
@@ -322,6 +377,8 @@ async def _watch(one: Enclosed, tmp: Path | None) -> None:
 def _excess(pid: int, tmp: Path | None) -> str:
     if (n_bytes := resident_bytes(pid)) > MEMORY_BYTES:
         return f"the run took {n_bytes >> 20} MiB of memory"
+    if tmp is not None and (n_threads := _n_threads(pid)) > LIMITS["RLIMIT_NPROC"]:
+        return f"the run started {n_threads} threads"
     if tmp is not None and _is_overfull(tmp):
         return f"the run wrote more than {TMP_BYTES >> 20} MiB, or {TMP_INODES} files"
     return ""
@@ -339,6 +396,15 @@ def resident_bytes(pid: int) -> int:
         with suppress(psutil.Error):
             total += process.memory_info().rss
     return total
+
+
+def _n_threads(pid: int) -> int:
+    """Of a process and all it has started; root's are not limited by the kernel."""
+    try:
+        root = psutil.Process(pid)
+        return sum(one.num_threads() for one in (root, *root.children(recursive=True)))
+    except psutil.Error:
+        return 0
 
 
 def _is_overfull(folder: Path) -> bool:

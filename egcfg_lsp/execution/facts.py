@@ -8,6 +8,7 @@ import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Iterable
 from pathlib import Path
 
 from egcfg_lsp.execution.runner import landlock, seccomp
@@ -63,6 +64,24 @@ def tasks_of_user() -> int:
             except OSError:
                 continue
     return n_tasks
+
+
+def folder_with_home(folders: Iterable[Path]) -> Path | None:
+    """The first that holds the user's home, which must not be seen inside; `/usr` is always seen."""
+    for folder in (Path("/usr"), *folders):
+        real = folder.resolve()
+        if real == Path("/") or any(home.is_relative_to(real) for home in homes()):
+            return folder
+    return None
+
+
+def homes() -> set[Path]:
+    """The user's home folder by its name, and where that leads; empty if the user has none."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return set()
+    return {home, home.resolve()}
 
 
 def _spare_uid() -> int | None:

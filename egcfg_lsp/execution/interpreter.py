@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+_PARTS = ("bin", "lib", "lib64", "share/zoneinfo")
+
 
 @dataclass(frozen=True)
 class Interpreter:
@@ -16,8 +18,8 @@ class Interpreter:
     """Not resolved: a virtual environment is known by the path it is started with."""
     found: str
     """Where it comes from, for people."""
-    prefixes: tuple[Path, ...]
-    """Folders it needs: its environment, and the installation behind that."""
+    folders: tuple[Path, ...]
+    """What it needs besides the system's: its environment, and parts of the installation behind."""
     is_ours: bool = False
     """egcfg-lsp's own Python: its packages are not the project's, nor are their pytest plugins."""
 
@@ -54,7 +56,19 @@ def find_interpreter(
 def has_pytest(interpreter: Interpreter) -> bool:
     """Whether a `pytest` folder lies in the interpreter's own packages, as far as files tell."""
     patterns = ("lib/python3*/site-packages/pytest", "lib/python3*/dist-packages/pytest")
-    return any(any(prefix.glob(p)) for prefix in interpreter.prefixes[:1] for p in patterns)
+    return any(any(interpreter.path.parent.parent.glob(pattern)) for pattern in patterns)
+
+
+def installation_folders(prefix: Path) -> list[Path]:
+    """What a Python needs of its installation; nothing of a folder that is none, or the system's.
+
+    Environments are files of a workspace: what they name may be any folder of the user's, and an
+    installation may share its folder with other things (`~/.local`).
+    """
+    prefix = prefix.resolve()
+    if prefix in (Path("/"), Path("/usr")) or not any(prefix.glob("lib*/python3*/os.py")):
+        return []
+    return [prefix / part for part in _PARTS if (prefix / part).is_dir()]
 
 
 def _python_of(environment: Path) -> Path:
@@ -66,10 +80,13 @@ def _python_of(environment: Path) -> Path:
 def _interpreter(path: Path, found: str) -> Interpreter:
     path = path.absolute()
     prefix = path.parent.parent
-    prefixes = [prefix, path.resolve().parent.parent]
+    is_environment = (prefix / "pyvenv.cfg").is_file() or (prefix / "conda-meta").is_dir()
+    folders = [prefix] if is_environment else []
+    bases = [prefix, path.resolve().parent.parent]
     if (home := _base_home(prefix)) is not None:
-        prefixes += [home.parent, home.resolve().parent]
-    return Interpreter(path, found, tuple(dict.fromkeys(prefixes)))
+        bases.append(home.parent)
+    folders += [folder for base in bases for folder in installation_folders(base)]
+    return Interpreter(path, found, tuple(dict.fromkeys(folders)))
 
 
 def _base_home(prefix: Path) -> Path | None:

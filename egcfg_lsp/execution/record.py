@@ -20,6 +20,7 @@ from egcfg_lsp.execution import (
     Status,
     TestResult,
 )
+from egcfg_lsp.execution.runner.launch import FAILED as LAUNCH_FAILED
 
 log = logging.getLogger(__name__)
 NO_RESULT = "the run wrote something that is no result"
@@ -45,6 +46,8 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
     """The verdict of a record; whatever is not exactly a record of this run is inconclusive."""
     if not record or code != 0:
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        if code == LAUNCH_FAILED and not record:
+            return inconclusive(last)
         log.debug("run without a record: %s", errors.decode(errors="replace"))
         return without_record(code, last)
     try:

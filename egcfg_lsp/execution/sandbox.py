@@ -12,11 +12,9 @@ import asyncio
 import json
 import logging
 import secrets
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 
 from egcfg_lsp.execution import RECORD_BYTES, Job, RunResult, SandboxState
 from egcfg_lsp.execution.enclosure import (
@@ -27,7 +25,7 @@ from egcfg_lsp.execution.enclosure import (
     pipe,
     read_into,
 )
-from egcfg_lsp.execution.facts import probe_facts
+from egcfg_lsp.execution.facts import folder_with_home, homes, probe_facts
 from egcfg_lsp.execution.record import inconclusive, result_of, timed_out
 from egcfg_lsp.execution.selftest import self_test
 from egcfg_lsp.execution.tiers import Facts, Tier, choose_tier
@@ -71,6 +69,8 @@ class KernelSandbox:
             return inconclusive("the file is not saved yet")
         try:
             return await _run(self.with_environment(job), surroundings)
+        except UnicodeEncodeError:
+            return inconclusive("the text has half a character (a lone surrogate)")
         except OSError as error:
             return inconclusive(f"the sandbox could not be started: {error}")
 
@@ -90,17 +90,10 @@ def allowed_environment(names: Iterable[str], environment: Mapping[str, str]) ->
 
 def unsafe_mount(job: Job) -> str | None:
     """Why the folders of a run must not be seen by it: each would show the user's home or more."""
-    if folder := folder_with_home((job.root, *job.interpreter.prefixes)):
+    if folder := folder_with_home((job.root, *job.interpreter.folders)):
         return f"{folder} holds the whole home folder; open a project folder instead"
-    return None
-
-
-def folder_with_home(folders: Iterable[Path]) -> Path | None:
-    """The first that holds the user's home, which must not be seen inside."""
-    home = Path.home()
-    for folder in folders:
-        if folder == Path("/") or (home.is_relative_to(folder) and folder != Path("/usr")):
-            return folder
+    if not job.path.resolve().is_relative_to(job.root.resolve()):
+        return "the file is a link to a place outside of the project"
     return None
 
 
@@ -124,12 +117,9 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
     nonce, record = secrets.token_hex(16), bytearray()
     with ExitStack() as stack:
         read_end, write_end = map(stack.enter_context, pipe())
-        files = []
+        files = {}
         if surroundings.tier.has_namespaces:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="egcfg-candidate-"))
-            candidate = Path(folder) / "candidate.py"
-            candidate.write_text(job.text, encoding="utf-8", newline="")
-            files = [(candidate, job.path)]
+            files = {job.path.resolve(): job.text.encode()}
         running: Enclosed | None = None
         try:
             async with (
@@ -145,7 +135,7 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
                     deadline_seconds=job.deadline_seconds,
                 ) as running,
             ):
-                order = _order(job, running, write_end.fileno(), nonce)
+                order = _order(job, write_end.fileno(), nonce)
                 if not files:
                     order["text"] = job.text
                 write_end.close()
@@ -161,10 +151,9 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
     return result_of(bytes(record), nonce, code, errors)
 
 
-def _order(job: Job, running: Enclosed, result_fd: int, nonce: str) -> dict[str, object]:
+def _order(job: Job, result_fd: int, nonce: str) -> dict[str, object]:
     return {
         **order_of(job),
-        "confinement": running.plan,
         "result_fd": result_fd,
         "nonce": nonce,
         "text": None,
@@ -182,6 +171,7 @@ def order_of(job: Job) -> dict[str, object]:
         ],
         "first_line": job.first_line,
         "last_line": job.last_line,
+        "hidden": sorted(map(str, homes())),
         "seed": job.seed,
         "stop_early": job.stop_early,
         "overlays": {str(path): text for path, text in job.overlays.items()},

@@ -12,6 +12,7 @@ import os
 import resource
 import secrets
 import socket
+import sys
 import tempfile
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Iterator
@@ -29,7 +30,9 @@ from egcfg_lsp.execution.enclosure import (
     pipe,
     read_into,
 )
+from egcfg_lsp.execution.facts import homes
 from egcfg_lsp.execution.interpreter import find_interpreter
+from egcfg_lsp.execution.runner.launch import FAILED as LAUNCH_FAILED
 
 SECONDS = 30.0
 """A machine under load takes long to start a process, which is no escape."""
@@ -52,8 +55,11 @@ async def _attempt(surroundings: Surroundings) -> str:
     secret, name = secrets.token_hex(16), f".egcfg-canary-{secrets.token_hex(4)}"
     with ExitStack() as stack:
         project = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="egcfg-canary-")))
-        secret_file = stack.enter_context(_planted(Path.home() / name, secret))
-        traces = [folder / f"{name}-trace" for folder in (project, Path.home(), Path("/var/tmp"))]
+        aside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="egcfg-canary-")))
+        home = min(homes(), default=aside)
+        for folder in (aside, home):
+            stack.enter_context(_planted(folder / name, secret))
+        traces = [folder / f"{name}-trace" for folder in (project, home, Path("/var/tmp"))]
         stack.callback(_remove, traces)
         left_open = stack.enter_context((project / "left-open").open("wb"))
         tcp, unix, abstract = (
@@ -66,12 +72,16 @@ async def _attempt(surroundings: Surroundings) -> str:
         for listener in (tcp, unix, abstract):
             listener.listen(1)
         victim = await asyncio.create_subprocess_exec(
-            "/bin/sleep", "60", stdin=DEVNULL, stdout=DEVNULL, env={"EGCFG_CANARY": secret}
+            *(sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)"),
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            env={"EGCFG_CANARY": secret},
         )
         try:
             order = {
                 "secret": secret,
-                "secret_file": str(secret_file),
+                "secret_in_home": str(home / name),
+                "secret_elsewhere": str(aside / name),
                 "variables": sorted(VARIABLES),
                 "tcp": tcp.getsockname(),
                 "unix": str(project / "socket"),
@@ -100,11 +110,11 @@ async def _run(
             find_interpreter(RUNNER, None, {}),
             "canary",
             write_end.fileno(),
-            left_open,
+            strays=[left_open],
             folders=[project],
             deadline_seconds=SECONDS,
         ) as running:
-            whole = {"confinement": running.plan, "nonce": nonce, "result_fd": write_end.fileno()}
+            whole = {"nonce": nonce, "result_fd": write_end.fileno()}
             data = json.dumps({**order, **whole}).encode()
             write_end.close()
             _, errors = await asyncio.gather(
@@ -117,6 +127,8 @@ async def _run(
         answer = None
     if not isinstance(answer, dict) or (answer.get("nonce") != nonce and "error" not in answer):
         last = errors.decode(errors="replace").strip().rpartition("\n")[2]
+        if code == LAUNCH_FAILED:
+            return {"error": last}
         return {"error": f"no answer (exit status {code}) {last}".strip()}
     return answer
 

@@ -22,7 +22,6 @@ from typing import Any, TypeVar
 from egcfg_lsp.execution import MEMORY_BYTES, Ending, RunResult
 from egcfg_lsp.execution.channel import Channel
 from egcfg_lsp.execution.enclosure import (
-    PRIVATE_TMP,
     WATCH_SECONDS,
     Enclosed,
     Surroundings,
@@ -72,7 +71,9 @@ class Parent:
 
     async def child(self, command: str) -> Child:
         """A new child that is ready for its order. Raises ZygoteError, OSError."""
-        child = Child(next(_NUMBERS), f"{PRIVATE_TMP}/{secrets.token_hex(8)}", Channel())
+        child = Child(
+            next(_NUMBERS), f"{self.zygote.running.tmp}/{secrets.token_hex(8)}", Channel()
+        )
         try:
             await self.tell(
                 {"do": command, "number": child.number, "folder": child.folder}, child.channel

@@ -56,12 +56,12 @@ class Configuration:
     def of(self, root: Path | None, folder: Path | None) -> Settings:
         """The settings for a project's root in a workspace folder; `trusted` is the decision for it."""
         settings = self._settings(root, folder)
-        is_trusted = self._trust.decide(root, settings) is Answer.TRUSTED
+        is_trusted = self._trust.decide(root, folder, settings) is Answer.TRUSTED
         return replace(settings, trusted=is_trusted)
 
     def decision(self, root: Path | None, folder: Path | None) -> Answer | None:
         """Whether the project's tests may be run; None: nobody has said."""
-        return self._trust.decide(root, self._settings(root, folder))
+        return self._trust.decide(root, folder, self._settings(root, folder))
 
     @property
     def editor_trusts(self) -> bool | None:

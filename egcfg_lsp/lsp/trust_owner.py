@@ -40,16 +40,20 @@ class TrustOwner:
         self.word: bool | None = None
         """What the client said last of its workspace; None: nothing since its options."""
 
-    def decide(self, root: Path | None, settings: Settings) -> Answer | None:
-        """Whether the project's tests may be run; None: nobody has said."""
+    def decide(self, root: Path | None, folder: Path | None, settings: Settings) -> Answer | None:
+        """Whether the project's tests may be run; None: nobody has said.
+
+        Without a workspace folder around it the client's yes is about other folders.
+        """
         if root is None:
             return Answer.REFUSED
         remembered = self._memory.read()
         for problem in (remembered.problem, *problems_of_list(settings.trust)):
             self._tell(problem)
-        return decide(
-            root, word=self.word_of(settings), listed=settings.trust, remembered=remembered
-        )
+        word = self.word_of(settings)
+        if word and folder is None:
+            word = None
+        return decide(root, word=word, listed=settings.trust, remembered=remembered)
 
     def word_of(self, settings: Settings) -> bool | None:
         """What the client says of its workspace."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -12,7 +13,9 @@ from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench import judge as judge_module
 from egcfg_lsp.bench.judge import MAX_RESULTS, judge, module_of_tests, write_project
 from egcfg_lsp.bench.problems import Judgement, Suite
+from egcfg_lsp.execution.enclosure import Surroundings
 from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution.tiers import Tier
 
 CHECK = Suite(
     "own",
@@ -459,22 +462,39 @@ async def test_cancelled_judgement_leaves_no_process_behind() -> None:
     assert alive == []
 
 
+async def test_without_a_sandbox_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judge_module, "_sandbox", lambda: KernelSandbox(Tier.NONE))
+    judgement = await judge(RIGHT, CHECK, "add")
+    assert judgement.passed is None
+    assert judgement.reason == "the sandbox could not be started: execution is switched off"
+
+
 @pytest.mark.parametrize(
-    ("bubblewrap", "reason"),
+    ("script", "reason"),
     [
-        (None, "the sandbox could not be started: bubblewrap is not installed"),
-        ("missing", "the sandbox could not be started: "),
-        ("broken", "the judge ended without a verdict (exit status 3) no namespaces here"),
+        (None, "the sandbox could not be started: "),
+        (
+            "echo no namespaces here >&2\nexit 3",
+            "the judge ended without a verdict (exit status 3) no namespaces here",
+        ),
     ],
 )
-async def test_without_a_sandbox_nothing_is_said(
-    bubblewrap: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_a_sandbox_that_breaks_later_says_nothing(
+    script: str | None, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "broken"
-    path.write_text("#!/bin/sh\necho no namespaces here >&2\nexit 3\n")
-    path.chmod(0o755)
-    found = tmp_path / bubblewrap if bubblewrap else None
-    monkeypatch.setattr(judge_module, "find_bubblewrap", lambda: found)
+    path = tmp_path / "bwrap"
+    if script is not None:
+        path.write_text(f"#!/bin/sh\n{script}\n")
+        path.chmod(0o755)
+    sandbox = KernelSandbox(Tier.A)
+    found = await sandbox.surroundings()
+    broken = replace(found, facts=replace(found.facts, bubblewrap=str(path)))
+
+    async def surroundings() -> Surroundings:
+        return broken
+
+    monkeypatch.setattr(sandbox, "surroundings", surroundings)
+    monkeypatch.setattr(judge_module, "_sandbox", lambda: sandbox)
     judgement = await judge(RIGHT, CHECK, "add")
     assert judgement.passed is None
     assert judgement.reason.startswith(reason)

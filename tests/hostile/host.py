@@ -24,6 +24,7 @@ from typing import Any
 import psutil
 import pytest
 
+from egcfg_lsp.execution.enclosure import RUNNER
 from tests.hostile.cases import ADD_TEST, Case
 from tests.hostile.world import needed_folders
 
@@ -118,6 +119,7 @@ class Host:
             "secrets": secrets,
             "readable": readable,
             "files": [*secrets, *readable],
+            "runner": str(RUNNER / "cold.py"),
             "folders": list(map(str, folders)),
             "driver": os.getpid(),
             "canary": self.start_canary().pid,
@@ -156,10 +158,10 @@ class Host:
     async def settled(self, before: State) -> State:
         """The state once it is as before, or after `SETTLE_SECONDS`."""
         end = time.monotonic() + SETTLE_SECONDS
-        after = self.state()
+        after = _with_ended(before, self.state())
         while after != before and time.monotonic() < end:
             await asyncio.sleep(0.05)
-            after = self.state()
+            after = _with_ended(before, self.state())
         return after
 
     def files(self) -> dict[str, tuple[Any, ...]]:
@@ -284,6 +286,11 @@ def differences(before: State, after: State) -> list[str]:
         else:
             lines.append(f"{name} changed: {one} → {other}"[:600])
     return lines
+
+
+def _with_ended(before: State, after: State) -> State:
+    """With the processes that have ended since: of the sibling's, some do; ours are looked at alone."""
+    return {**after, "processes": {**before["processes"], **after["processes"]}}
 
 
 def _file_state(path: str, is_shared: bool) -> tuple[Any, ...]:

@@ -103,7 +103,7 @@ def live_swapped(
         channel.finish({"syntax_error": cold.syntax_error(error)})
     cold.seed_random(order["seed"])
     text, watched = place.text_with(order["function"]), cold.watched_lines(order)
-    run = session.run = Run(place.path, code, text, watched, channel.finish)
+    run = session.run = Run(place.path, code, text, watched, channel.finish, order["hidden"])
     limit(order["deadline"], [run], channel)
     items.run(order["tests"], run, order["stop_early"])
     channel.finish(run.record(session.collect_error))

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, NoReturn
 from .addopts import addopts_of
 from .asserts import ModuleAsserts
 from .candidate import serve
-from .confinement import ConfinementError, become_ordinary, clip, confine, reserve, silence
+from .confinement import ConfinementError, become_ordinary, clip, reserve, settle, silence
 from .light import run_lightly
 from .session import ChoosingSession, Run, assert_words, encoded
 
@@ -40,7 +40,7 @@ def main() -> None:
         os._exit(0)
 
     try:
-        confine(job["confinement"], [result_fd])
+        settle()
         os.chdir(job["root"])
     except (ConfinementError, OSError) as error:
         finish({"error": str(error)})
@@ -72,7 +72,8 @@ def run(
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"syntax_error": syntax_error(error)}
     seed_random(job["seed"])
-    one = Run(job["path"], code, source.decode("utf-8", "replace"), watched_lines(job), finish)
+    text = source.decode("utf-8", "replace")
+    one = Run(job["path"], code, text, watched_lines(job), finish, job["hidden"])
     keep(one)
     try:
         import pytest
@@ -91,6 +92,8 @@ def run(
         return {"error": "pytest was left by SystemExit(%s)" % clip(repr(stop.code))}
     if status in (3, 4):
         return {"error": "pytest ended with an error of its own (exit status %d)" % status}
+    if status == 2 and any(item.nodeid not in one.verdicts for item in session.chosen):
+        return {"error": "pytest was stopped before the last test had ended"}
     return one.record(session.collect_error)
 
 

@@ -118,7 +118,7 @@ class Server(Session):
         return place
 
     def serve(self, items: Items, place: Place, keep: List[int]) -> None:
-        nursery = Nursery()
+        nursery = Nursery(self.plan["tmp"]["folder"])
         with socket.socket(fileno=os.dup(self.descriptor)) as channel:
             while True:
                 command, descriptor = receive_with_descriptor(channel)

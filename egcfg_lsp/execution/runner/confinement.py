@@ -26,51 +26,68 @@ BLOCKED_ERRNOS = {
     errno.ENETUNREACH,
     errno.ENETDOWN,
     errno.EADDRNOTAVAIL,
+    errno.EFBIG,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EMFILE,
 }
+"""Refused, or more than a limit of the sandbox. `MemoryError` and EAGAIN say too little."""
 MAX_TEXT = 200
 RESERVED_DESCRIPTOR = 200
 """The lowest number for a descriptor of ours, out of the way of code that counts up from 3."""
 
-LANDLOCK_WITH_SIGNALS = 6
-"""The version that keeps a process from signalling others outside of its domain."""
-
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP = 1, 4, 24
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 38, 47, 4
 _CAPABILITY_VERSION = 0x20080522
-_MS_NOSUID, _MS_NODEV, _MS_REMOUNT = 2, 4, 32
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_REMOUNT, _MS_BIND = 1, 2, 4, 8, 32, 4096
+_KEPT_MOUNT_FLAGS = {2: 2, 4: 4, 8: 8, 1024: 1024, 2048: 2048, 4096: 1 << 21}
+"""What `statvfs` says and `mount` is told: no set-user-ID, no devices, no programs, times of access."""
+
+
+LANDLOCK_WITH_SIGNALS = 6
+"""The version that keeps a process from signalling others outside of its domain."""
+_CAP_SETUID, _CAP_SETPCAP = 7, 8
+MAPPED_UID = 1
+"""In the user namespace: by whom root's processes are counted."""
 
 
 class ConfinementError(Exception):
     """A layer that is required could not be applied; the message says which."""
 
 
-def confine(plan: Dict[str, Any], keep: Sequence[int], *, is_zygote: bool = False) -> None:
+def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
     """Apply the plan to this process, which must have one thread. Raises ConfinementError.
 
-    A zygote may still confine itself further, and so may its children (`confine_further`).
+    Returns in a child. The process itself waits for its end, and holds it down: with namespaces it
+    is their first, with which all others end, without it ends the child when the server does.
 
     `keep` are the descriptors that stay open besides standard input, output and error. Keys of the
     plan: `parent` (its process), `limits`, `namespaces`, `landlock` (with `abi`, the lowest that
     will do, `read`, `write`) or None, `tmp` (with `path`, `bytes`, `inodes`: a tmpfs to bound) or
-    None, `real_uid` (whose processes are counted) or None.
+    None, `devices` (to make read-only), `settles` (whether `settle` is still to come),
+    `is_zygote` (it may confine itself, and its children, further: `confine_further`).
     """
     step = "descriptors"
     try:
         close_others(keep)
-        os.umask(0o077)
+        os.umask(0o022)
         volunteer_for_out_of_memory()
-        step = "the private /tmp"
-        if plan["tmp"] is not None:
+        step = "namespaces"
+        if plan["namespaces"]:
+            if os.getpid() != 1:
+                raise OSError(errno.EPERM, "this is not the first process of one")
+            step = "the private /tmp"
             bound_tmpfs(**plan["tmp"])
-        step = "the user whose processes are counted"
-        if plan["real_uid"] is not None:
-            os.setresuid(plan["real_uid"], -1, -1)
+            step = "a read-only /proc"
+            for path in ("/proc", *plan["devices"]):
+                make_readonly(path)
+        silence(1)
         step = "limits"
         lower_limits(plan["limits"])
         step = "capabilities"
-        drop_capabilities()
+        drop_capabilities((_CAP_SETUID, _CAP_SETPCAP) if plan["settles"] else ())
         step = "process attributes"
-        set_attributes()
+        set_attributes(signal.SIGKILL if plan["namespaces"] else signal.SIGTERM)
         if os.getppid() != plan["parent"] and not plan["namespaces"]:
             raise OSError(errno.ESRCH, "the server has ended")
         step = "Landlock"
@@ -80,7 +97,13 @@ def confine(plan: Dict[str, Any], keep: Sequence[int], *, is_zygote: bool = Fals
                 raise OSError(errno.EOPNOTSUPP, "the kernel has version %d" % version)
             landlock.apply(version, plan["landlock"]["read"], plan["landlock"]["write"])
         step = "seccomp"
-        seccomp.apply(plan["namespaces"], may_confine=is_zygote)
+        if plan["namespaces"]:
+            seccomp.apply(True, may_settle=plan["settles"], may_confine=plan["is_zygote"])
+            go_on_in_child()
+            os.setsid()
+        else:
+            go_on_in_child()
+            seccomp.apply(False)
     except (OSError, ValueError, ArithmeticError) as error:
         raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
 
@@ -146,16 +169,10 @@ def answer_for_effective_user() -> None:
 
 def close_others(keep: Sequence[int]) -> None:
     """Close all descriptors but the standard ones and those to keep."""
-    try:
-        found = [int(name) for name in os.listdir("/proc/self/fd")]
-    except OSError:
-        found = list(range(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    for descriptor in found:
-        if descriptor > 2 and descriptor not in keep:
-            try:
-                os.close(descriptor)
-            except OSError:
-                continue
+    first = 3
+    for descriptor in [*sorted(keep), resource.getrlimit(resource.RLIMIT_NOFILE)[1]]:
+        os.closerange(first, descriptor)
+        first = descriptor + 1
 
 
 def volunteer_for_out_of_memory() -> None:
@@ -167,12 +184,40 @@ def volunteer_for_out_of_memory() -> None:
         return
 
 
-def bound_tmpfs(path: str, bytes: int, inodes: int) -> None:
-    """Give a tmpfs limits; needs CAP_SYS_ADMIN in its user namespace."""
+def bound_tmpfs(path: str, bytes: int, inodes: int, folder: str) -> None:
+    """Give a tmpfs limits, and a folder in it; needs CAP_SYS_ADMIN in its user namespace."""
     options = "size=%d,nr_inodes=%d,mode=0700" % (bytes, inodes)
     flags = ctypes.c_ulong(_MS_REMOUNT | _MS_NOSUID | _MS_NODEV)
     if _libc().mount(b"tmpfs", os.fsencode(path), b"tmpfs", flags, options.encode()) != 0:
         raise _error("mount")
+    os.makedirs(folder, 0o700, exist_ok=True)
+
+
+def make_readonly(mount: str) -> None:
+    """By `/proc/sys` the system's own root, though without capabilities, sets the kernel's options;
+    by a device it changes that device's mode. What is written to a device is not concerned."""
+    known = os.statvfs(mount).f_flag
+    kept = sum(ms for st, ms in _KEPT_MOUNT_FLAGS.items() if known & st)
+    flags = ctypes.c_ulong(_MS_REMOUNT | _MS_BIND | _MS_RDONLY | kept)
+    if _libc().mount(None, os.fsencode(mount), None, flags, None) != 0:
+        raise _error("mount")
+
+
+def go_on_in_child() -> None:
+    """Returns in a child; this process waits, and ends as the child does."""
+    child = os.fork()
+    if child == 0:
+        return
+    # A first process ignores the signals for which it has no handler.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if os.getpid() != 1:
+        # The child cannot leave the group, nor signal it.
+        signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
+    os.closerange(0, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+    ended, status = 0, 0
+    while ended != child:
+        ended, status = os.wait()
+    os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status))
 
 
 def lower_limits(limits: Dict[str, int]) -> None:
@@ -187,24 +232,50 @@ def lower_limits(limits: Dict[str, int]) -> None:
         resource.setrlimit(kind, (soft, value))
 
 
-def drop_capabilities() -> None:
-    """All sets; those of the user namespace that bubblewrap left for `bound_tmpfs` among them."""
+def drop_capabilities(keep: Sequence[int] = ()) -> None:
+    """From all sets; those of the user namespace that bubblewrap left are among them."""
     libc = _libc()
     number = 0
-    while libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
+    while number in keep or libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) == 0:
         number += 1
     libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)
+    mask = sum(1 << one for one in keep)
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
-    if libc.capset(ctypes.byref(header), (ctypes.c_uint32 * 6)()) != 0:
+    effective_and_permitted = (ctypes.c_uint32 * 6)(mask, mask)
+    if libc.capset(ctypes.byref(header), effective_and_permitted) != 0:
         raise _error("capset")
 
 
-def set_attributes() -> None:
-    """Die with the parent, be read by nobody, gain nothing by executing a program."""
+def settle(*, is_zygote: bool = False) -> None:
+    """The end of `confine` for root, in the project's Python: executing it would have undone this.
+
+    The *real* user, by whom processes are counted, becomes another one, since no limit on processes
+    applies to root; the effective one stays, for the sake of the files. Raises ConfinementError.
+    """
+    if not has_capability(_CAP_SETUID):
+        return
+    try:
+        os.setresuid(MAPPED_UID, -1, -1)
+        drop_capabilities()
+        seccomp.apply(True, may_confine=is_zygote)
+    except OSError as error:
+        raise ConfinementError("not run: it could not be settled (%s)" % error) from error
+
+
+def has_capability(number: int) -> bool:
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    if _libc().capget(ctypes.byref(header), sets) != 0:
+        raise _error("capget")
+    return bool(sets[0] >> number & 1)
+
+
+def set_attributes(death: int) -> None:
+    """Get a signal when the parent ends, be read by nobody, gain nothing by executing a program."""
     for option, value in (
         (_PR_SET_NO_NEW_PRIVS, 1),
         (_PR_SET_DUMPABLE, 0),
-        (_PR_SET_PDEATHSIG, int(signal.SIGKILL)),
+        (_PR_SET_PDEATHSIG, int(death)),
     ):
         if _libc().prctl(option, value, 0, 0, 0) != 0:
             raise _error("prctl %d" % option)
@@ -224,16 +295,28 @@ def silence(*descriptors: int) -> None:
     os.close(null)
 
 
-def blocked_by_sandbox(error: Optional[BaseException]) -> str:
-    """What the sandbox refused, if that is what an exception (or one behind it) reports."""
+def blocked_by_sandbox(error: Optional[BaseException], hidden: Sequence[str] = ()) -> str:
+    """What the sandbox refused, if that is what an exception (or one behind it) reports.
+
+    `hidden` are folders of the user's of which only the current one can be seen.
+    """
     seen = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         is_blocked = isinstance(error, OSError) and error.errno in BLOCKED_ERRNOS
-        if is_blocked or type(error).__name__ == "gaierror":
+        is_hidden = isinstance(error, FileNotFoundError) and lies_below(error.filename, hidden)
+        has_no_thread = type(error) is RuntimeError and str(error) == "can't start new thread"
+        if is_blocked or is_hidden or has_no_thread or type(error).__name__ == "gaierror":
             return "%s: %s" % (type(error).__name__, clip(str(error)))
         error = error.__cause__ or error.__context__
     return ""
+
+
+def lies_below(path: Any, hidden: Sequence[str]) -> bool:
+    path = str(path)
+    return not path.startswith(os.getcwd() + os.sep) and any(
+        path.startswith(folder + os.sep) for folder in hidden
+    )
 
 
 def clip(text: str) -> str:

@@ -24,7 +24,7 @@ from types import CodeType
 from typing import Any, Iterator, NoReturn, Optional, Sequence
 
 from . import wire
-from .confinement import become_ordinary, clip, confine, reserve, silence
+from .confinement import become_ordinary, clip, reserve, settle, silence
 from .wire import WireError
 
 READY, LOADED = 0, 1
@@ -36,8 +36,8 @@ ENDED = "the program ended"
 def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     channel, record = reserve(order["channel_fd"]), reserve(order["result_fd"])
-    confine(order["confinement"], [channel, record])
     silence(0)
+    settle()
     become_ordinary(None)
     program = Program(channel)
     recorder = Recorder(record, order["max_results"], program)

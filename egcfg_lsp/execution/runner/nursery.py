@@ -15,15 +15,15 @@ from typing import Any, Callable, Dict, Optional
 
 from .trees import remove_tree
 
-TMP = "/tmp"
 STRAY_SECONDS = 0.3
 """For what a child has started to end, once it was killed."""
 
 
 class Nursery:
-    def __init__(self) -> None:
+    def __init__(self, tmp: str) -> None:
         self.pids: Dict[int, int] = {}
-        self.mode = os.stat(TMP).st_mode
+        self.tmp = tmp
+        self.mode = os.stat(tmp).st_mode
 
     def fork(self, number: int, descriptor: int, live: Callable[[int], None]) -> None:
         """A child that lives by a function, which gets the descriptor. Raises OSError."""
@@ -49,7 +49,7 @@ class Nursery:
         code = waited(pid, patience)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        return {"ended": number, "code": code, "odd": odd_traces(folder, self.mode)}
+        return {"ended": number, "code": code, "odd": odd_traces(folder, self.tmp, self.mode)}
 
 
 def waited(pid: int, patience: float) -> Optional[int]:
@@ -65,12 +65,12 @@ def waited(pid: int, patience: float) -> Optional[int]:
     return None
 
 
-def odd_traces(folder: str, mode: int) -> str:
+def odd_traces(folder: str, tmp: str, mode: int) -> str:
     """What a child has left behind that must not be there; empty: nothing."""
     if has_strays():
         return "a process went on"
     try:
-        if os.stat(TMP).st_mode != mode:
+        if os.stat(tmp).st_mode != mode:
             return "/tmp was locked"
         if folder:
             try:
@@ -79,7 +79,7 @@ def odd_traces(folder: str, mode: int) -> str:
                 pass
             except OSError:
                 remove_tree(Path(folder))
-        room = os.statvfs(TMP)
+        room = os.statvfs(tmp)
     except OSError as error:
         return "/tmp: %s" % error
     if room.f_bavail * 2 < room.f_blocks or room.f_favail * 2 < room.f_files:

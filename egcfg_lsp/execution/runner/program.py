@@ -17,7 +17,7 @@ from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, BinaryIO, Callable, Optional
 
 from . import wire
-from .confinement import become_ordinary, blocked_by_sandbox, clip, confine, reserve, silence
+from .confinement import become_ordinary, blocked_by_sandbox, clip, reserve, settle, silence
 
 READY, LOADED = 0, 1
 """Identifiers of the two messages that no request has asked for."""
@@ -28,7 +28,7 @@ _MUTABLE = (list, dict, set, bytearray, deque, Counter, OrderedDict, defaultdict
 def main() -> None:
     order = json.loads(sys.stdin.buffer.read())
     channel = reserve(order["channel_fd"])
-    confine(order["confinement"], [channel])
+    settle()
     reader, writer = os.fdopen(channel, "rb"), os.fdopen(os.dup(channel), "wb")
     wire.send(writer, {"id": READY})
     silence(0, 1, 2)

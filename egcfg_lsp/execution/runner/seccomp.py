@@ -45,16 +45,10 @@ _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _FCNTLS_REFUSED = (8, 10, 15, 1024, 1026, 1031)
 """F_SETOWN, F_SETSIG and F_SETOWN_EX send signals to others; F_SETLEASE and F_NOTIFY reach beyond
 the process by files it can only read; F_SETPIPE_SZ takes from what all of a user's pipes share."""
+_SOCKET_OPTIONS_REFUSED = (26, 50, 51, 52)
+"""SO_ATTACH_FILTER, SO_ATTACH_BPF and their kin: programs for the kernel."""
 _PRCTLS = (2, 3, 15, 16, 21, 23, 27, 29, 30, 39, 40, 41, 42, 0x53564D41)
 """Own name, timer slack, huge pages, names of memory; and what only asks."""
-
-_PRCTLS_CONFINING = (1, _PR_SET_SECCOMP)
-"""PR_SET_PDEATHSIG, which a fork has lost, and another filter."""
-_CONFINING = {
-    "landlock_create_ruleset": 444,
-    "landlock_add_rule": 445,
-    "landlock_restrict_self": 446,
-}
 
 _X86_64 = """
     read:0 write:1 open:2 close:3 stat:4 fstat:5 lstat:6 poll:7 lseek:8 mmap:9 mprotect:10
@@ -72,8 +66,7 @@ _X86_64 = """
     personality:135 statfs:137 fstatfs:138 getpriority:140 sched_getparam:143
     sched_getscheduler:145 sched_get_priority_max:146 sched_get_priority_min:147
     sched_rr_get_interval:148 munlock:150 munlockall:152 prctl:157 arch_prctl:158 setrlimit:160
-    gettid:186 readahead:187 getxattr:191 lgetxattr:192 fgetxattr:193 listxattr:194 llistxattr:195
-    flistxattr:196 tkill:200 time:201 futex:202 sched_getaffinity:204 epoll_create:213
+    gettid:186 readahead:187 tkill:200 time:201 futex:202 sched_getaffinity:204 epoll_create:213
     getdents64:217 set_tid_address:218 restart_syscall:219 fadvise64:221 timer_create:222
     timer_settime:223 timer_gettime:224 timer_getoverrun:225 timer_delete:226 clock_gettime:228
     clock_getres:229 clock_nanosleep:230 exit_group:231 epoll_wait:232 epoll_ctl:233 tgkill:234
@@ -88,7 +81,7 @@ _X86_64 = """
     map_shadow_stack:453 futex_wake:454 futex_wait:455 futex_requeue:456 mseal:462
 """
 _AARCH64 = """
-    getxattr:8 lgetxattr:9 fgetxattr:10 listxattr:11 llistxattr:12 flistxattr:13 getcwd:17
+    getcwd:17
     eventfd2:19 epoll_create1:20 epoll_ctl:21 epoll_pwait:22 dup:23 dup3:24 fcntl:25 ioctl:29
     flock:32 mknodat:33 mkdirat:34 unlinkat:35 symlinkat:36 linkat:37 renameat:38 statfs:43
     fstatfs:44 truncate:45 ftruncate:46 fallocate:47 faccessat:48 chdir:49 fchdir:50 openat:56
@@ -114,14 +107,26 @@ _AARCH64 = """
     pwritev2:287 statx:291 rseq:293 close_range:436 openat2:437 faccessat2:439 epoll_pwait2:441
     futex_waitv:449 map_shadow_stack:453 futex_wake:454 futex_wait:455 futex_requeue:456 mseal:462
 """
+_PRCTLS_CONFINING = (1, _PR_SET_SECCOMP)
+"""PR_SET_PDEATHSIG, which a fork has lost, and another filter."""
+_CONFINING = {
+    "landlock_create_ruleset": 444,
+    "landlock_add_rule": 445,
+    "landlock_restrict_self": 446,
+}
+_PRCTLS_SETTLING = (_PR_SET_SECCOMP, 24, 47)
+"""PR_CAPBSET_DROP, PR_CAP_AMBIENT."""
+_SETTLING = {"x86_64": "setresuid:117 capset:126", "aarch64": "setresuid:147 capset:91"}
 _X86_64_INODES = """
     chmod:90 fchmod:91 chown:92 fchown:93 lchown:94 utime:132 setxattr:188 lsetxattr:189
-    fsetxattr:190 removexattr:197 lremovexattr:198 fremovexattr:199 utimes:235 inotify_init:253
+    fsetxattr:190 getxattr:191 lgetxattr:192 fgetxattr:193 listxattr:194 llistxattr:195
+    flistxattr:196 removexattr:197 lremovexattr:198 fremovexattr:199 utimes:235 inotify_init:253
     inotify_add_watch:254 inotify_rm_watch:255 fchownat:260 futimesat:261 fchmodat:268
     utimensat:280 inotify_init1:294
 """
 _AARCH64_INODES = """
-    setxattr:5 lsetxattr:6 fsetxattr:7 removexattr:14 lremovexattr:15 fremovexattr:16
+    setxattr:5 lsetxattr:6 fsetxattr:7 getxattr:8 lgetxattr:9 fgetxattr:10 listxattr:11
+    llistxattr:12 flistxattr:13 removexattr:14 lremovexattr:15 fremovexattr:16
     inotify_init1:26 inotify_add_watch:27 inotify_rm_watch:28 fchmod:52 fchmodat:53 fchownat:54
     fchown:55 utimensat:88
 """
@@ -138,19 +143,31 @@ def is_available() -> bool:
     return machine() is not None and _libc().prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) >= 0
 
 
-def apply(namespaces: bool, *, may_confine: bool = False, only_itself: bool = False) -> None:
+def apply(
+    namespaces: bool,
+    *,
+    may_settle: bool = False,
+    may_confine: bool = False,
+    only_itself: bool = False,
+) -> None:
     """Filter the calling thread, and what it starts, for good. Raises OSError.
 
     With PID and mount namespaces around it the process may also fork, signal and change what
-    belongs to files; without them it may start threads, signal itself, and no more. With
-    `may_confine` it may put more on itself, as a zygote's children do; with `only_itself` it may
-    signal nobody else.
+    belongs to files; without them it may start threads, signal itself, and no more: it stays in its
+    process group, too. With `may_settle` it may still change its users, lose its capabilities, and
+    put on another filter; with `may_confine` it may put more on itself, as a zygote's children do;
+    with `only_itself` it may signal nobody else.
     """
     name = machine()
     if name is None:
         raise OSError(errno.ENOSYS, "no table of system calls for this machine")
     program = assemble(
-        name, namespaces, os.getpid(), may_confine=may_confine, only_itself=only_itself
+        name,
+        namespaces,
+        os.getpid(),
+        may_settle=may_settle,
+        may_confine=may_confine,
+        only_itself=only_itself,
     )
     code = ctypes.create_string_buffer(program, len(program))
     header = _Program(len(program) // 8, ctypes.addressof(code))
@@ -159,23 +176,34 @@ def apply(namespaces: bool, *, may_confine: bool = False, only_itself: bool = Fa
 
 
 def assemble(
-    name: str, namespaces: bool, pid: int, *, may_confine: bool = False, only_itself: bool = False
+    name: str,
+    namespaces: bool,
+    pid: int,
+    *,
+    may_settle: bool = False,
+    may_confine: bool = False,
+    only_itself: bool = False,
 ) -> bytes:
     """The filter for a machine; `pid` is the process that is to have it. Pure."""
     allowed, inodes = _TABLES[name]
     numbers = _numbers(allowed)
     checks = _checks(namespaces, pid)
+    prctls = list(_PRCTLS)
+    if may_settle:
+        numbers.update(_numbers(_SETTLING[name]))
+        prctls += _PRCTLS_SETTLING
     if may_confine:
         numbers.update(_CONFINING)
-        checks["prctl"] = [(0, ANY_OF, [*_PRCTLS, *_PRCTLS_CONFINING])]
+        prctls += _PRCTLS_CONFINING
+    checks["prctl"] = [(0, ANY_OF, list(dict.fromkeys(prctls)))]
     if only_itself:
         checks["kill"] = [(0, ANY_OF, [pid, 0])]
         checks["tkill"] = checks["tgkill"] = [(0, ANY_OF, [pid])]
     if namespaces:
         numbers.update(_numbers(inodes))
     else:
-        for forking in ("fork", "vfork"):
-            numbers.pop(forking, None)
+        for call in ("fork", "vfork", "setsid", "setpgid"):
+            numbers.pop(call, None)
     program = [
         _instruction(_LOAD, _ARCH_OFFSET),
         _instruction(_JUMP_EQUAL, _AUDIT_ARCH[name], 1, 0),
@@ -214,6 +242,7 @@ def _checks(namespaces: bool, pid: int) -> Dict[str, List[Check]]:
         "personality": [(0, ANY_OF, [0xFFFFFFFF])],
         "prctl": [(0, ANY_OF, _PRCTLS)],
         "prlimit64": [(0, ANY_OF, [0])],
+        "setsockopt": [(2, NONE_OF, _SOCKET_OPTIONS_REFUSED)],
         # Unlike a stream, a pair of datagram sockets can send to any socket that has a name.
         "socketpair": [(0, ANY_OF, [1]), (1, ANY_OF, _SOCKET_TYPES)],
     }

@@ -29,6 +29,7 @@ class Run:
     """The verdicts of one candidate: `module` is its code, `source` its text, by lines.
 
     `finish` gets the record of a run that executes more lines than it may, and must not return.
+    `hidden`: folders of the user's of which only the project can be seen.
     """
 
     def __init__(
@@ -38,7 +39,9 @@ class Run:
         source: str,
         watched: Set[int],
         finish: Callable[[Dict[str, Any]], NoReturn],
+        hidden: Sequence[str] = (),
     ) -> None:
+        self.hidden = hidden
         self.watch = Tracer(
             path,
             functions_in(module),
@@ -54,7 +57,7 @@ class Run:
         self.output = ""
 
     def keep_failure(self, excinfo: Any) -> None:
-        blocked = blocked_by_sandbox(excinfo.value)
+        blocked = blocked_by_sandbox(excinfo.value, self.hidden)
         if blocked and not self.blocked:
             self.blocked = blocked
         if not self.failure and type(excinfo.value).__name__ != "Skipped":
@@ -182,6 +185,7 @@ class ChoosingSession(Session):
     ) -> None:
         super().__init__(asserts, others, run)
         self.tests = tests
+        self.chosen: List[Any] = []
 
     def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
         every = chosen_items(Index(items), self.assert_items(), self.tests)
@@ -189,6 +193,7 @@ class ChoosingSession(Session):
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = every
+        self.chosen = every
 
 
 def buffers(texts: Mapping[str, bytes]) -> List[ModuleAsserts]:

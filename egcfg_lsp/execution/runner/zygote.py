@@ -18,9 +18,9 @@ from .cold import become_project
 from .confinement import (
     ConfinementError,
     close_others,
-    confine,
     die_with_parent,
     reserve,
+    settle,
     silence,
 )
 from .nursery import Nursery
@@ -31,7 +31,7 @@ def main() -> None:
     control = reserve(order["control_fd"])
     silence(0, 1)
     try:
-        confine(order["confinement"], [control], is_zygote=True)
+        settle(is_zygote=True)
         os.chdir(order["root"])
     except (ConfinementError, OSError) as error:
         frames.send(control, {"error": str(error)})
@@ -47,7 +47,7 @@ def main() -> None:
 
 def serve(channel: socket.socket, plan: Dict[str, Any]) -> None:
     """Until the server closes the channel."""
-    nursery = Nursery()
+    nursery = Nursery(plan["tmp"]["folder"])
     while True:
         command, descriptor = frames.receive_with_descriptor(channel)
         if command is None:

@@ -68,6 +68,11 @@ def table(name: str) -> dict[str, int]:
         ("kill", (0, 9), ALLOW, EPERM),
         ("tgkill", (PID, PID, 9), ALLOW, ALLOW),
         ("tgkill", (1, 1, 9), ALLOW, EPERM),
+        ("setsid", (), ALLOW, EPERM),
+        ("setpgid", (0, 0), ALLOW, EPERM),
+        ("fgetxattr", (3,), ALLOW, EPERM),
+        ("setsockopt", (3, 1, 7), ALLOW, ALLOW),
+        ("setsockopt", (3, 1, 26), EPERM, EPERM),
         ("fcntl", (3, 3), ALLOW, ALLOW),
         ("fcntl", (3, 1030), ALLOW, ALLOW),
         ("fcntl", (3, 8), EPERM, EPERM),
@@ -135,6 +140,22 @@ def test_what_is_not_named_is_refused(name: str, namespaces: bool) -> None:
     for other in (*ARCHITECTURES.values(), I386):
         if other != arch:
             assert verdict(program, other, 0) == KILL
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_what_is_not_settled_yet_may_settle_and_no_more(name: str) -> None:
+    before, after = (
+        seccomp.assemble(name, True, PID, may_settle=may_settle) for may_settle in (True, False)
+    )
+    arch, prctl = ARCHITECTURES[name], table(name)["prctl"]
+    for number in (REFUSED[name]["capset"], {"x86_64": 117, "aarch64": 147}[name]):
+        assert verdict(before, arch, number) == ALLOW
+        assert verdict(after, arch, number) == EPERM
+    for option in (22, 24, 47):
+        assert verdict(before, arch, prctl, (option,)) == ALLOW
+        assert verdict(after, arch, prctl, (option,)) == EPERM
+    for call in ("ptrace", "mount", "setuid", "unshare", "socket"):
+        assert verdict(before, arch, REFUSED[name][call]) == EPERM
 
 
 def test_tables_are_those_of_the_kernel_headers() -> None:

@@ -169,6 +169,14 @@ CASES = (
         thread.start()
         thread.join()
     """),
+    case("filters for sockets", """
+        import socket, struct
+        left, right = socket.socketpair()
+        code = ctypes.create_string_buffer(struct.pack("=HBBI", 6, 0, 0, 0xFFFF))
+        program = struct.pack("@HP", 1, ctypes.addressof(code))
+        attempt("classic BPF", left.setsockopt, socket.SOL_SOCKET, 26, program)
+        attempt("reuse-port BPF", left.setsockopt, socket.SOL_SOCKET, 51, program)
+    """),
     case("groups of control", """
         for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"):
             attempt(path, os.mkdir, path + "/planted")
