@@ -32,7 +32,6 @@ from egcfg_lsp.bench.problems import Problem, Visible
 from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import open_results
 from egcfg_lsp.bench.watch import watch as watch_folder
-from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
@@ -285,7 +284,7 @@ def _configuration(dataset: str, model: BenchModel, seed: int) -> dict[str, Any]
     return {"dataset": dataset, "model": about, "seed": seed, "version": __version__}
 
 
-def working_sandbox(advice: str) -> Sandbox:
+def working_sandbox(advice: str) -> KernelSandbox:
     """Raises BenchError."""
     sandbox = KernelSandbox()
     state = asyncio.run(sandbox.state())

@@ -22,7 +22,8 @@ from egcfg_lsp.bench.repo_gaps import Remove
 from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import Results, open_results
 from egcfg_lsp.cli.bench import SPEED_SECONDS, clear_errors, results_written, working_sandbox
-from egcfg_lsp.execution import Sandbox
+from egcfg_lsp.execution.pool import Pool
+from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model.catalogue import model_file
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.settings import DEFAULT_MODEL, Settings
@@ -97,8 +98,9 @@ def _folder(out: Path | None) -> Iterator[Path]:
 
 
 async def _run(
-    plan: Plan, sandbox: Sandbox, model: str | None, about: BenchModel, results: Results
+    plan: Plan, cold: KernelSandbox, model: str | None, about: BenchModel, results: Results
 ) -> None:
+    pool = Pool(cold)
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
     )  # fmt: skip
@@ -107,7 +109,8 @@ async def _run(
         task = progress.add_task(plan.repository.group, total=plan.limit)
         llama = None if model is None else LlamaModel(model_file(model))
         try:
-            await run_repo(plan, sandbox, llama, about, results, lambda: progress.advance(task))
+            await run_repo(plan, pool, llama, about, results, lambda: progress.advance(task))
         finally:
+            await pool.close()
             if llama is not None:
                 await llama.close()

@@ -17,7 +17,7 @@ from rich.console import Console
 from egcfg_lsp.completion import Drop, Outcome, Request, Update
 from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
 from egcfg_lsp.completion.project import project_root, read_text_file
-from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
@@ -191,13 +191,15 @@ async def _climb(request: Request, show: Callable[[Update], None]) -> Update:
         return replace(last, drops=(Drop(cause),))
     model = LlamaModel(model_file(request.settings.model), request.settings)
     log = ExecutionLog()
-    tools = Tools(model, LoggedSandbox(KernelSandbox(), log))
+    pool = Pool()
+    tools = Tools(model, LoggedSandbox(pool, log))
     try:
         async with aclosing(ladder(request, tools)) as updates:
             async for update in updates:
                 show(update)
                 last = update
     finally:
+        await pool.close()
         await model.close()
         await asyncio.to_thread(log.close)
     return last

@@ -58,6 +58,8 @@ class Request:
     """Whether accepting can remove lines below the cursor."""
     selected: tuple[int, str] | None = None
     """The completion popup's selected item: the offset where it would begin, and its text."""
+    overlays: Mapping[Path, str] = field(default_factory=dict, hash=False)
+    """Other buffers of the project that are not saved."""
 
     @property
     def before(self) -> str:

@@ -18,6 +18,7 @@ from egcfg_lsp.completion.context import Contexts
 from egcfg_lsp.completion.draft import Circumstances, Draft, draft_texts, place_of
 from egcfg_lsp.completion.filters import Trigger, drops, rejects_trigger
 from egcfg_lsp.completion.fit import fit, misfits
+from egcfg_lsp.completion.history import TestHistory
 from egcfg_lsp.completion.project import Project, project_at
 from egcfg_lsp.completion.verify import reason_not_to_run, verify
 from egcfg_lsp.execution import Sandbox
@@ -37,6 +38,7 @@ class Tools:
     sandbox: Sandbox
     contexts: Contexts = field(default_factory=Contexts)
     limits: PromptLimits = DEFAULT_LIMITS
+    history: TestHistory = field(default_factory=TestHistory)
 
 
 async def ladder(
@@ -85,7 +87,7 @@ async def ladder(
         n = len(here.tests)
         waiting = replace(shown, summary=f"running {n} test{'s' if n > 1 else ''}…")
         yield Update((waiting,), timings=dict(timings))
-    verdict = await verify(request, here.tests, shown, tools.sandbox)
+    verdict = await verify(request, here.tests, shown, tools.sandbox, tools.history)
     lap("run")
     shown = replace(shown, outcome=verdict.outcome, summary=verdict.summary)
     yield Update((shown,), timings=timings, is_transient=verdict.is_transient, done=True)

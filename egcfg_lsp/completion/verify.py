@@ -1,22 +1,28 @@
 """Rung 2: the draft runs against the oracle tests; what comes out is an outcome and one line.
 
-A ✓ stands only on text that passes as shown, all of whose lines were executed, and without which at
+A ✓ stands only on text that passes as shown, twice and with different seeds, the second time in a
+process that has imported the buffer with it; all of whose lines were executed; and without which at
 least one of the tests fails.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from egcfg_lsp.completion import Outcome, Request, Suggestion
-from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
+from egcfg_lsp.completion.history import TestHistory
+from egcfg_lsp.execution import Ending, Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
 from egcfg_lsp.execution.sandbox import allowed_environment
 from egcfg_lsp.source.edit import close_open_blocks, splice, without_lines
 from egcfg_lsp.source.oracle import OracleTest
+from egcfg_lsp.source.reach import dead_lines
+from egcfg_lsp.source.target import find_target
 
+SECOND_SEED = 1
 _UNTRUSTED = "not run: the workspace is not trusted"
 UNTRUSTED = f"⊘ {_UNTRUSTED}"
 """The summary of a suggestion whose tests would run if they were allowed to."""
@@ -45,12 +51,21 @@ async def verify(
     tests: tuple[OracleTest, ...],
     suggestion: Suggestion,
     sandbox: Sandbox,
+    history: TestHistory | None = None,
 ) -> Verdict:
-    """Outcome and summary of a suggestion. Never raises."""
+    """Outcome and summary of a suggestion. Never raises.
+
+    What passes runs once more, in a process that has imported the buffer as shown, with another
+    seed; and the buffer without it must fail. `history` orders the tests and learns from them.
+    """
+    history = history or TestHistory()
     if (reason := reason_not_to_run(request, tests)) is not None:
         return _inconclusive(reason)
     assert request.path is not None, "tests belong to a file"
     assert request.root is not None, "tests lie below a root"
+    steady = history.ordered(history.steady(tests))
+    if not steady:
+        return _inconclusive(f"flaky: {names_of(tests)}")
     try:
         interpreter = find_interpreter(request.root, request.settings.interpreter)
     except InterpreterError as error:
@@ -61,18 +76,77 @@ async def verify(
         interpreter=interpreter,
         path=request.path,
         text=candidate.text,
-        tests=tests,
+        tests=steady,
         first_line=candidate.first_line,
         last_line=candidate.last_line,
-        deadline_seconds=request.settings.deadline_seconds,
+        deadline_seconds=history.deadline(steady, request.settings.deadline_seconds),
         environment=allowed_environment(request.settings.environment, os.environ),
+        overlays=request.overlays,
     )
-    result = await sandbox.run(job)
+    job = _about(job, request, candidate.text)
+    dead = await asyncio.to_thread(_dead_lines, job)
+    result = _with_missed(await sandbox.run(job), dead)
+    history.note(steady, result)
     if not candidate.is_as_shown:
         return judge_unfinished(result)
     if result.status is not Status.PASSED or result.missed_lines:
         return judge(result, RunResult(Status.INCONCLUSIVE))
-    return judge(result, await sandbox.run(replace(job, text=request.text)))
+    confirmed = await sandbox.run(replace(job, fresh=True, seed=SECOND_SEED))
+    if (doubt := _doubt(result, confirmed, steady, history)) is not None:
+        return doubt
+    without = without_suggestion(request)
+    control = await sandbox.run(
+        _about(replace(job, text=without, stop_early=True), request, without)
+    )
+    return judge(confirmed, control)
+
+
+def without_suggestion(request: Request) -> str:
+    """The buffer as it is; a block that lacks its body has a `pass`, so that its tests can say more
+    of it than that it does not compile."""
+    return close_open_blocks(request.text, request.before.count("\n"))
+
+
+def _dead_lines(job: Job) -> frozenset[int]:
+    """Of the watched ones: those on which a statement stands that can never run."""
+    if job.target_lines is None:
+        return frozenset()
+    watched = range(job.first_line, job.last_line + 1)
+    return dead_lines(job.text, *job.target_lines) & frozenset(watched)
+
+
+def _with_missed(result: RunResult, lines: frozenset[int]) -> RunResult:
+    if result.status is not Status.PASSED or not lines:
+        return result
+    return replace(result, missed_lines=tuple(sorted({*result.missed_lines, *lines})))
+
+
+def _about(job: Job, request: Request, text: str) -> Job:
+    """The job with the function around the cursor, as it is in a text."""
+    target = find_target(text, request.offset)
+    if target is None:
+        return replace(job, target="", target_lines=None)
+    lines = (target.first_line + 1, target.end_line)
+    return replace(job, target=target.qualified_name, target_lines=lines)
+
+
+def _doubt(
+    result: RunResult, confirmed: RunResult, tests: tuple[OracleTest, ...], history: TestHistory
+) -> Verdict | None:
+    """Why a second run takes back that the tests pass; None if it does not."""
+    if confirmed.status is Status.PASSED:
+        return judge(confirmed, RunResult(Status.INCONCLUSIVE)) if confirmed.missed_lines else None
+    if confirmed.status is Status.INCONCLUSIVE:
+        return _inconclusive(confirmed.reason, is_transient=confirmed.compiles)
+    flaky = history.note_flaky(tests, result, confirmed)
+    named = f": {names_of(flaky)}" if flaky else ""
+    return _inconclusive(f"flaky, passed once and failed once{named}")
+
+
+def names_of(tests: tuple[OracleTest, ...]) -> str:
+    """The first ones, for people."""
+    more = f" and {len(tests) - 2} more" if len(tests) > 2 else ""
+    return ", ".join(test.name for test in tests[:2]) + more
 
 
 @dataclass(frozen=True)
@@ -109,7 +183,8 @@ def judge_unfinished(result: RunResult) -> Verdict:
 def judge(result: RunResult, control: RunResult) -> Verdict:
     """The outcome of a run, given the run of the same tests on the buffer without the suggestion.
 
-    A buffer that does not compile passes no test.
+    A buffer that does not compile passes no test, nor does one that the tests cannot import, while
+    with the suggestion they do.
     """
     if result.status is Status.INCONCLUSIVE:
         return _inconclusive(result.reason, is_transient=result.compiles)
@@ -124,7 +199,11 @@ def judge(result: RunResult, control: RunResult) -> Verdict:
         return _inconclusive(f"{count} pass, but line{plural} {lines} never ran")
     if control.status is Status.PASSED:
         return _inconclusive(f"{count} pass, with or without it")
-    if control.status is Status.INCONCLUSIVE and control.compiles:
+    if (
+        control.status is Status.INCONCLUSIVE
+        and control.compiles
+        and control.ending is not Ending.ERROR
+    ):
         return _inconclusive(f"{count} pass; without it: {control.reason}", is_transient=True)
     return Verdict(Outcome.VERIFIED, f"✓ {count}")
 

@@ -76,7 +76,7 @@ class Ending(StrEnum):
     CRASHED = "crashed"
     """The process was ended by a signal of its own."""
     DIED = "died"
-    """The process ended without a result."""
+    """The process ended without a result, or there was none."""
     BLOCKED = "blocked"
     NOT_REACHED = "not_reached"
 
@@ -111,7 +111,7 @@ class RunResult:
     """Why the run was inconclusive, one line."""
     compiles: bool = True
     """Whether the project's interpreter compiles the text."""
-    ending: Ending = field(default=Ending.ERROR, compare=False)
+    ending: Ending = field(default=Ending.DIED, compare=False)
     tests: tuple[TestResult, ...] = field(default=(), compare=False)
     output: str = field(default="", compare=False)
     """The head of what the first test with an output wrote, several lines of printable text."""

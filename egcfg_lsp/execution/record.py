@@ -57,7 +57,7 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
     if not isinstance(value, dict) or value.pop("nonce", None) != nonce:
         return inconclusive(NO_RESULT)
     if _has_types(value, {"error": str}):
-        return inconclusive(value["error"])
+        return inconclusive(value["error"], Ending.ERROR)
     if _has_types(value, {"syntax_error": str}):
         error = value["syntax_error"]
         reason = for_people(f"not run: the file does not compile with it ({error})")
@@ -76,7 +76,7 @@ def without_record(code: int, last_error: str = "") -> RunResult:
     return inconclusive(reason, Ending.CRASHED if is_signal else Ending.DIED)
 
 
-def inconclusive(reason: str, ending: Ending = Ending.ERROR) -> RunResult:
+def inconclusive(reason: str, ending: Ending = Ending.DIED) -> RunResult:
     return RunResult(Status.INCONCLUSIVE, reason=for_people(reason), ending=ending)
 
 

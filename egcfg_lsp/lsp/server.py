@@ -9,7 +9,7 @@ from pygls.lsp.server import LanguageServer
 
 from egcfg_lsp import __version__
 from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.execution.sandbox import KernelSandbox
+from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution_log import ExecutionLog
 from egcfg_lsp.lsp.features import (
     configuration,
@@ -43,9 +43,7 @@ def make_server(
     """A server with the given model and sandbox, by default llama.cpp and the kernel's."""
     logging.getLogger("pygls").setLevel(logging.WARNING)  # at INFO it logs users' code
     server = LanguageServer("egcfg-lsp", __version__, notebook_document_sync=_NOTEBOOKS)
-    session = Session(
-        server, make_model or _llama_model, sandbox or KernelSandbox(), pull, ExecutionLog()
-    )
+    session = Session(server, make_model or _llama_model, sandbox or Pool(), pull, ExecutionLog())
     for feature in (
         lifecycle, documents, configuration, inline_completion, trust, execution_log,
         explain_trace,

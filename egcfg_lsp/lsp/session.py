@@ -23,6 +23,7 @@ from egcfg_lsp.completion.cache import Completion, Completions
 from egcfg_lsp.completion.context import Contexts
 from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
 from egcfg_lsp.completion.engine import Tools
+from egcfg_lsp.completion.history import TestHistory
 from egcfg_lsp.completion.project import Project, project_at, project_root
 from egcfg_lsp.completion.verify import UNTRUSTED
 from egcfg_lsp.execution import Sandbox, SandboxState
@@ -96,8 +97,10 @@ class Session:
         self._completions: Completions | None = None
         self._model: LanguageModel | None = None
         self._contexts = Contexts()
+        self._history = TestHistory()
         self._configured = asyncio.Event()
         self._rhythm = Rhythm()
+        self._saved_versions: dict[str, int | None] = {}
         self._latest: Snapshot | None = None
         self._settled: Completion | None = None
         """The last one that has ended."""
@@ -165,7 +168,31 @@ class Session:
             root=root,
             settings=settings,
             applies_edits=self._applies_edits,
+            overlays={} if root is None else self._unsaved(root, path),
         )
+
+    def _unsaved(self, root: Path, path: Path | None) -> dict[Path, str]:
+        """Buffers of a project's other modules that were changed since they were opened or saved."""
+        workspace = self._server.workspace
+        found = {}
+        for uri, document in workspace.text_documents.items():
+            other = path_of(workspace, uri)
+            if other is None or other == path or other.suffix != ".py":
+                continue
+            is_saved = self._saved_versions.get(uri, document.version) == document.version
+            if not is_saved and other.is_relative_to(root):
+                found[other] = document.source
+        return found
+
+    def opened(self, uri: str) -> None:
+        """The client shows a document, as it is on disk."""
+        self._note_saved(uri)
+        self.remember(uri, 0)
+
+    def _note_saved(self, uri: str) -> None:
+        document = open_document(self._server.workspace, uri)
+        if document is not None:
+            self._saved_versions[uri] = document.version
 
     def snapshot(self, params: types.InlineCompletionParams) -> Snapshot:
         uri, position = params.text_document.uri, params.position
@@ -206,7 +233,7 @@ class Session:
                 self._completions.stop_unless_fits(None)
             self._model = model
             self._completions = Completions(
-                Tools(model, self._sandbox, self._contexts), self._on_update
+                Tools(model, self._sandbox, self._contexts, history=self._history), self._on_update
             )
         return self._completions
 
@@ -296,6 +323,7 @@ class Session:
 
     def saved(self, uri: str) -> None:
         """The client has written a document."""
+        self._note_saved(uri)
         self.remember_latest(uri)
         path = path_of(self._server.workspace, uri)
         if path is not None:
@@ -303,6 +331,7 @@ class Session:
 
     def forget(self, uri: str) -> None:
         """A document was closed: nothing is under way for it any more."""
+        self._saved_versions.pop(uri, None)
         if self._latest is not None and self._latest.uri == uri:
             self._latest = None
             if self._completions is not None:
@@ -396,10 +425,11 @@ class Session:
     async def _catch_up(self, project: Project, changes: Changes) -> None:
         """Read what has changed before the next key asks; what is shown and may be stale runs again."""
         await asyncio.to_thread(project.refresh)
+        configuration = (project.root / name for name in CONFIG_FILES)
+        changed = (*project.files(), *configuration) if changes.is_partial else changes.paths
+        self._history.forget(changed)
         if self._refreshable is not None:
-            configuration = (project.root / name for name in CONFIG_FILES)
-            everything = (*project.files(), *configuration)
-            await self._refreshable.refresh(everything if changes.is_partial else changes.paths)
+            await self._refreshable.refresh(changed)
         latest, settled = self._latest, self._settled
         if latest is None or settled is None or latest.request.root != project.root:
             return

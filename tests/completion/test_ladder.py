@@ -79,10 +79,13 @@ async def test_run_sees_the_buffer_with_the_text_as_shown(project: Path) -> None
     marked = "import os\r\ndef add(a, b):\r\n    |\r\n    pass\r\n"
     model = ScriptedModel(["    s = a\n", "    return a + b\n"])
     updates = await climb(request_at(marked, project), model, sandbox)
-    job, control = sandbox.jobs
+    job, again, control = sandbox.jobs
+    assert (again.text, again.fresh, again.seed) == (job.text, True, 1)
+    assert (job.target, job.target_lines) == ("add", (2, 4))
     assert job.text == "import os\r\ndef add(a, b):\r\n    s = a\r\n    return a + b\r\n"
     assert (job.first_line, job.last_line) == (3, 4)
     assert control.text == marked.replace("|", "")
+    assert control.stop_early
     assert [test.name for test in job.tests] == ["test_small", "test_zero"]
     assert updates[-1].suggestions[0].outcome is Outcome.VERIFIED
 

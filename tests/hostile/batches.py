@@ -25,7 +25,7 @@ MAX_STARTS = 12
 @dataclass(frozen=True)
 class Batch:
     subject: str
-    """A tier, or the judge."""
+    """A tier, the zygote, or the judge."""
     user: User
 
 

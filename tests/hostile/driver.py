@@ -1,7 +1,7 @@
 """Executes cases in a world, one after the other, and reports each as a line of JSON.
 
 What goes on beside them is a sibling, which must end well. An order on standard input:
-`{"subject": "A" | "A−" | "B" | "judge", "cases": [names], "mark": …}`. Started by `batches.py`.
+`{"subject": "A" | "A−" | "B" | "zygote" | "judge", "cases": [names], "mark": …}`. Started by `batches.py`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from typing import Any
 
 from egcfg_lsp.bench.judge import judge
 from egcfg_lsp.bench.problems import Suite
-from egcfg_lsp.execution import Job, Status
+from egcfg_lsp.execution import How, Job, Sandbox, Status
+from egcfg_lsp.execution import zygote as zygotes
 from egcfg_lsp.execution.interpreter import find_interpreter
+from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.execution.tiers import Tier
 from egcfg_lsp.source.oracle import OracleKind, OracleTest
+from tests.execution.targets import lines_of
 from tests.hostile.cases import (
     GRACE_SECONDS,
     LONG_SECONDS,
@@ -34,12 +37,19 @@ from tests.hostile.cases import (
 )
 from tests.hostile.host import SIBLING_FOLDER, Host, State, differences, test_path, write_project
 from tests.hostile.mechanisms import CASES
+from tests.hostile.resting import Resting
 
 JUDGE = "judge"
+ZYGOTE = "zygote"
+"""Tier A, with what is kept from one run to the next."""
 TIER = "the tier"
 """A pseudo-case: whether it is the very tier that was asked for, and works."""
 SIBLING = "the sibling"
 """A pseudo-case: the last run that went on beside the others."""
+END = "the end"
+"""A pseudo-case of the zygote: whether the pool, once closed, has left anything."""
+COLLECT_SECONDS = 8.0
+"""For a collection that does not end; the pool's own limit is longer."""
 HONEST = case("honest", "return a + b", Expect.PASSED)
 RESTING = replace(
     case("sibling", "time.sleep(4)\nreturn a + b", Expect.PASSED), deadline_seconds=4 * LONG_SECONDS
@@ -55,8 +65,12 @@ def main() -> None:
 
 
 async def drive(order: dict[str, Any]) -> None:
+    zygotes.COLLECT_SECONDS = COLLECT_SECONDS
     host = Host(order["mark"], CASES.values())
-    run = runner(order["subject"], host)
+    sandbox = await sandbox_of(order["subject"])
+    if isinstance(sandbox, Pool):
+        host.resting = Resting(sandbox)
+    run = runner(sandbox, host)
     report(TIER, await problems_of_tier(order["subject"]))
     for _ in range(2):  # what the first runs of a process leave is left once
         await run(HONEST)
@@ -67,18 +81,35 @@ async def drive(order: dict[str, Any]) -> None:
         told, problems = await execute(CASES[name], run, host)
         problems += sibling.problems()
         report(name, problems, told, time.monotonic() - begun)
+    if host.resting is not None:
+        report(END, await host.resting.close())
     report(SIBLING, await sibling.end())
     host.close()
+
+
+async def sandbox_of(subject: str) -> Sandbox | None:
+    """None: the judge's, which are its own business."""
+    if subject == JUDGE:
+        return None
+    if subject != ZYGOTE:
+        return KernelSandbox(tier=Tier(subject))
+    cold = KernelSandbox(tier=Tier.A)
+    await cold.state()
+    return Pool(cold)
 
 
 async def problems_of_tier(subject: str) -> list[str]:
     if subject == JUDGE:
         return []
-    state = await KernelSandbox(tier=Tier(subject)).state()
+    expected = tier_of(subject)
+    state = await KernelSandbox(tier=expected).state()
     if not state.works:
         return [f"does not work here: {state.detail}"]
-    tier = getattr(state, "tier", None)
-    return [] if tier == Tier(subject) else [f"it is {tier}, not {subject}"]
+    return [] if state.tier == expected else [f"it is {state.tier}, not {expected}"]
+
+
+def tier_of(subject: str) -> Tier:
+    return Tier.A if subject in (JUDGE, ZYGOTE) else Tier(subject)
 
 
 @dataclass(frozen=True)
@@ -89,6 +120,8 @@ class Ending:
     """For people."""
     problems: tuple[str, ...] = ()
     has_passed: bool = False
+    is_swapped: bool = False
+    """Done in a child of the pool's that was parked before."""
 
 
 Run = Callable[[Case], Awaitable[Ending]]
@@ -104,12 +137,24 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
         ending = Ending("nothing", (f"did not return within {most:g} s",))
     except Exception as error:
         ending = Ending("nothing", (f"raised {type(error).__name__}: {error}",))
+    problems = [*ending.problems]
+    if host.resting is not None:
+        problems += await problems_of_next(run, host.resting)
     after = await host.settled(before)
-    problems = [*ending.problems, *differences(before, after)]
+    problems += differences(before, after)
     restore(before, after, host)
     if (one.is_heavy or problems) and not (honest := await run(HONEST)).has_passed:
         problems.append(f"an honest run right afterwards: {honest.told}")
     return ending.told, problems
+
+
+async def problems_of_next(run: Run, resting: Resting) -> list[str]:
+    """Of the pool at rest, and of the next run in it, which is to be as if none had been before."""
+    problems = await resting.rest()
+    next_one = await run(HONEST)
+    if not (next_one.has_passed and next_one.is_swapped):
+        problems.append(f"the next run in the pool: {next_one.told} {next_one.problems}")
+    return [*problems, *await resting.rest()]
 
 
 def restore(before: State, after: State, host: Host) -> None:
@@ -119,15 +164,15 @@ def restore(before: State, after: State, host: Host) -> None:
         host.plant(CASES.values())
 
 
-def runner(subject: str, host: Host) -> Run:
-    if subject == JUDGE:
+def runner(sandbox: Sandbox | None, host: Host) -> Run:
+    if sandbox is None:
         return lambda one: judged(one, host)
-    sandbox = KernelSandbox(tier=Tier(subject))
 
     async def run(one: Case) -> Ending:
         result = await sandbox.run(job_for(one, host.project, host.facts()))
-        told = f"{result.status.value}: {told_by(result)}"
-        return Ending(told, tuple(problems_of(one, result)), result.status is Status.PASSED)
+        told = f"{result.status.value}, {result.how}: {told_by(result)} {result.slow}".strip()
+        is_passed, is_swapped = result.status is Status.PASSED, result.how is How.SWAPPED
+        return Ending(told, tuple(problems_of(one, result)), is_passed, is_swapped)
 
     return run
 
@@ -135,6 +180,7 @@ def runner(subject: str, host: Host) -> Run:
 def job_for(one: Case, project: Path, facts: dict[str, object]) -> Job:
     text = one.text(facts)
     first_line = text[: text.rindex(one.source)].count("\n") + 1
+    definition = text[: text.rindex("def add(a, b):")].count("\n") + 1
     return Job(
         root=project,
         interpreter=find_interpreter(project, None, {}),
@@ -144,6 +190,8 @@ def job_for(one: Case, project: Path, facts: dict[str, object]) -> Job:
         first_line=first_line + 1,
         last_line=first_line + one.source.count("\n"),
         deadline_seconds=one.deadline_seconds,
+        target="add",
+        target_lines=lines_of(text, definition),
     )
 
 
@@ -213,7 +261,7 @@ async def be_sibling(subject: str) -> None:
     """Runs until standard input ends, at least once."""
     project = SIBLING_FOLDER / "project"
     write_project(project, [RESTING])
-    sandbox = KernelSandbox(tier=Tier.A if subject == JUDGE else Tier(subject))
+    sandbox = await sandbox_of(subject) or KernelSandbox(tier=Tier.A)
     ended = asyncio.ensure_future(asyncio.to_thread(sys.stdin.read))
     await sandbox.state()
     print("ready", flush=True)
@@ -221,7 +269,9 @@ async def be_sibling(subject: str) -> None:
         result = await sandbox.run(job_for(RESTING, project, {}))
         print("passed" if result.status is Status.PASSED else told_by(result), flush=True)
         if ended.done():
-            return
+            break
+    if isinstance(sandbox, Pool):
+        await sandbox.close()
 
 
 def report(name: str, problems: list[str], told: str = "", seconds: float = 0) -> None:

@@ -26,6 +26,7 @@ import pytest
 
 from egcfg_lsp.execution.enclosure import RUNNER
 from tests.hostile.cases import ADD_TEST, Case
+from tests.hostile.resting import Resting
 from tests.hostile.world import needed_folders
 
 SETTLE_SECONDS = 3.0
@@ -58,6 +59,8 @@ class Host:
         self.sockets: list[socket.socket] = []
         self.canary: subprocess.Popen[bytes] | None = None
         self.sibling_pid = 0
+        self.resting: Resting | None = None
+        """The pool that is attacked, whose own things are not counted here."""
         self.plant(cases)
         self.kept = self.secrets[0].open("rb")
         os.set_inheritable(self.kept.fileno(), True)
@@ -140,7 +143,7 @@ class Host:
             "connections": self.connections(),
             "System V IPC": [Path(f"/proc/sysvipc/{n}").read_text() for n in ("shm", "sem", "msg")],
             "host name": list(os.uname()),
-            "descriptors": _names("/proc/self/fd")[:-1],
+            "descriptors": self.descriptors(),
             # The event loop's own pool grows when it likes, up to its limit.
             "threads": [t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")],
             "canary": _process_state(canary),
@@ -202,13 +205,19 @@ class Host:
                 found[str(one)] = _file_state(str(one), False)
         return found
 
+    def descriptors(self) -> object:
+        """Of this process: which, or, beside a pool that keeps some, how many."""
+        if self.resting is not None:
+            return self.resting.n_descriptors()
+        return _names("/proc/self/fd")[:-1]
+
     def processes(self) -> dict[int, str]:
-        """Of the world, without the sibling's. After a run they must be those of before."""
-        siblings = set()
+        """Of the world, without the sibling's and those at rest. After a run they must be those of before."""
+        siblings = set() if self.resting is None else self.resting.processes()
         if self.sibling_pid:
             with suppress(psutil.Error):
                 sibling = psutil.Process(self.sibling_pid)
-                siblings = {self.sibling_pid, *(p.pid for p in sibling.children(recursive=True))}
+                siblings |= {self.sibling_pid, *(p.pid for p in sibling.children(recursive=True))}
         found = {}
         for name in _names("/proc"):
             if name.isdigit() and int(name) not in siblings:

@@ -16,14 +16,14 @@ import pytest
 
 from egcfg_lsp.execution.tiers import Tier
 from tests.hostile.batches import Batch, Report, executed
-from tests.hostile.driver import JUDGE, SIBLING, TIER
+from tests.hostile.driver import END, JUDGE, SIBLING, TIER, ZYGOTE
 from tests.hostile.mechanisms import ABOUT_VERDICTS, CASES, JUDGED
 from tests.hostile.world import User
 
 pytestmark = pytest.mark.hostile
 PARALLEL_WORLDS = 8
 """More than processors: much of the time they wait for deadlines."""
-SUBJECTS = (Tier.A.value, Tier.A_MINUS.value, Tier.B.value, JUDGE)
+SUBJECTS = (Tier.A.value, Tier.A_MINUS.value, Tier.B.value, ZYGOTE, JUDGE)
 
 
 def names_of(subject: str, user: User) -> list[str]:
@@ -42,7 +42,7 @@ ROWS = [
     for subject in SUBJECTS
     for user in User
     if (names := names_of(subject, user))
-    for name in (TIER, *names, SIBLING)
+    for name in (TIER, *names, *([END] if subject == ZYGOTE else []), SIBLING)
 ]
 
 
@@ -65,7 +65,7 @@ def batches(request: pytest.FixtureRequest) -> Iterator[dict[Batch, Future[dict[
             chosen.setdefault(batch, []).append(parameters["name"])
     with ThreadPoolExecutor(PARALLEL_WORLDS) as pool:
         yield {
-            batch: pool.submit(executed, batch, [n for n in names if n not in (TIER, SIBLING)])
+            batch: pool.submit(executed, batch, [n for n in names if n not in (TIER, END, SIBLING)])
             for batch, names in chosen.items()
         }
         pool.shutdown(cancel_futures=True)

@@ -1,0 +1,140 @@
+"""A pool between runs: that nothing is there but what it keeps, counted process by process.
+
+It keeps a zygote a project, collections in it, and children that are parked. Looks into the pool,
+since what rests there by right cannot be told from what an attack has left in any other way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from egcfg_lsp.execution.pool import Pool
+from egcfg_lsp.execution.zygote import N_PARKED, Zygote
+
+REST_SECONDS = 10.0
+"""Within this a pool that nobody uses is at rest, also on a busy machine."""
+N_OF_ZYGOTE = 3
+"""Bubblewrap's process, the first of the namespace, and the zygote."""
+
+
+class Resting:
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.descriptors_of_zygote: int | None = None
+        self.n_before = n_descriptors()
+
+    def zygotes(self) -> Iterator[Zygote]:
+        for project in self.pool._projects.values():
+            if project._zygote is not None:
+                yield project._zygote
+
+    def processes(self) -> set[int]:
+        """All that live below the zygotes."""
+        found: set[int] = set()
+        for zygote in self.zygotes():
+            found |= family_of(zygote)
+        return found
+
+    def n_descriptors(self) -> int:
+        """Of this process, those of the pool not counted."""
+        return n_descriptors() - sum(self.descriptors_of(zygote) for zygote in self.zygotes())
+
+    def descriptors_of(self, zygote: Zygote) -> int:
+        """Channels; and pipes and the like, which are as many for every zygote."""
+        n_parked = sum(len(one._parked) for one in zygote.collections)
+        n_channels = 1 + len(zygote.collections) + n_parked
+        if self.descriptors_of_zygote is None:
+            self.descriptors_of_zygote = n_descriptors() - self.n_before - n_channels
+        return self.descriptors_of_zygote + n_channels
+
+    async def rest(self) -> list[str]:
+        """Waits until the pool is at rest; what is then more or less than it should keep."""
+        end = time.monotonic() + REST_SECONDS
+        while (problems := self.problems()) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        return problems
+
+    def problems(self) -> list[str]:
+        problems = []
+        for project in self.pool._projects.values():
+            if project._collecting:
+                problems.append("the pool still collects")
+        for zygote in self.zygotes():
+            problems += problems_of(zygote)
+        return problems
+
+    async def close(self) -> list[str]:
+        """What is left when the pool has been closed."""
+        await self.pool.close()
+        left = [one for one in psutil.Process().children(recursive=True) if is_alive(one)]
+        problems = [f"the closed pool has left {one}" for one in left]
+        if (n_more := n_descriptors() - self.n_before) > 0:
+            problems.append(f"the closed pool has left {n_more} descriptors")
+        return problems
+
+
+def problems_of(zygote: Zygote) -> list[str]:
+    n_expected, folders = 0, set()
+    if not zygote.problem:
+        n_expected = N_OF_ZYGOTE
+        for collection in zygote.collections:
+            n_expected += 1 + N_PARKED
+            folders |= {one.folder for one in collection._parked}
+    problems = []
+    if zygote.n_running:
+        problems.append("a run goes on")
+    found = {pid: command_of(pid) for pid in family_of(zygote)}
+    if len(found) != n_expected:
+        problems.append(f"{n_expected} processes should rest, not {found} ({zygote.problem})")
+    if not zygote.problem:
+        problems += problems_of_tmp(zygote, folders)
+    return problems
+
+
+def problems_of_tmp(zygote: Zygote, folders: set[str]) -> list[str]:
+    """Nothing is in the zygote's `/tmp` but the empty folders of what is parked."""
+    first = psutil.Process(zygote.running.process.pid).children()
+    if not first:
+        return ["the zygote has no first process"]
+    root = f"/proc/{first[0].pid}/root"
+    allowed = {str(parent) for one in folders for parent in (Path(one), *Path(one).parents)}
+    problems = []
+    for folder, below, names in os.walk(root + "/tmp"):
+        here = Path("/", os.path.relpath(folder, root))
+        for name in (*below, *names):
+            if str(here / name) not in allowed:
+                problems.append(f"{here / name} is left")
+    if not os.listdir(root + zygote.running.tmp) and folders:
+        problems.append("the folders of what is parked are gone")
+    return problems
+
+
+def family_of(zygote: Zygote) -> set[int]:
+    with suppress(psutil.Error):
+        first = psutil.Process(zygote.running.process.pid)
+        return {one.pid for one in (first, *first.children(recursive=True)) if is_alive(one)}
+    return set()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def command_of(pid: int) -> str:
+    with suppress(psutil.Error):
+        return psutil.Process(pid).name()
+    return "ended"
+
+
+def n_descriptors() -> int:
+    return psutil.Process().num_fds()
