@@ -37,6 +37,8 @@ CONFIGURATION = (
     "tox.ini", "setup.cfg", "__init__.py",
 )  # fmt: skip
 """Files whose coming and going concerns every collection of a project."""
+COLLECTING_DEADLINES = 2
+"""A job's deadlines for which it waits for its tests to be collected, which goes on without it."""
 FRESH_SECONDS = 1.0
 """Given to a fresh child beyond the deadline and what its imports are known to take."""
 
@@ -201,7 +203,7 @@ class _Project:
             self._zygote = None
 
     async def _collected(self, key: Key, order: Mapping[str, object], job: Job) -> _Kept:
-        """Raises ZygoteError, OSError."""
+        """Raises SlowerNeededError, ZygoteError, OSError."""
         kept = self._kept.get(key)
         if kept is not None and kept.is_stale():
             self._drop(key)
@@ -210,8 +212,12 @@ class _Project:
             task = self._collecting.get(key)
             if task is None:
                 task = self._collect(key, order, [test.path for test in job.tests])
-            # A job that is cancelled leaves the collection for the next one.
-            kept = await asyncio.shield(task)
+            try:
+                async with asyncio.timeout(COLLECTING_DEADLINES * job.deadline_seconds):
+                    # A job that is cancelled leaves the collection for the next one.
+                    kept = await asyncio.shield(task)
+            except TimeoutError:
+                raise SlowerNeededError("the tests are still being collected") from None
         if key in self._kept:
             self._kept.move_to_end(key)
         return kept

@@ -58,6 +58,10 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
         return inconclusive(NO_RESULT)
     if _has_types(value, {"error": str}):
         return inconclusive(value["error"], Ending.ERROR)
+    if _has_types(value, {"unable": str}):
+        return inconclusive(value["unable"], Ending.DIED)
+    if _has_types(value, {"late": str}):
+        return inconclusive(value["late"], Ending.TIMEOUT)
     if _has_types(value, {"syntax_error": str}):
         error = value["syntax_error"]
         reason = for_people(f"not run: the file does not compile with it ({error})")

@@ -171,6 +171,7 @@ def order_of(job: Job) -> dict[str, object]:
         ],
         "first_line": job.first_line,
         "last_line": job.last_line,
+        "target_lines": job.target_lines,
         "hidden": sorted(map(str, homes())),
         "seed": job.seed,
         "stop_early": job.stop_early,

@@ -40,6 +40,10 @@ ANSWER_SECONDS = 2.0
 """For what is done at once; a parent that takes longer to kill a child is taken for stuck."""
 PATIENCE_SECONDS = 0.1
 """For a child that has closed its channel to end, so that its exit status can be told."""
+REST_SECONDS = 0.5
+"""After the last run its processes are counted."""
+N_ALWAYS = 2
+"""Processes in the namespace: the first one, and the zygote."""
 N_PARKED = 3
 LARGEST_ANSWER = 1 << 20
 
@@ -64,16 +68,16 @@ class Child:
 class Parent:
     """A process that forks children on command: the zygote, or one of its collections."""
 
-    def __init__(self, zygote: Zygote, channel: Channel) -> None:
+    def __init__(self, zygote: Zygote, channel: Channel, folder: str) -> None:
         self.zygote = zygote
         self.channel = channel
+        self.folder = folder
         self._turn = asyncio.Lock()
 
     async def child(self, command: str) -> Child:
         """A new child that is ready for its order. Raises ZygoteError, OSError."""
-        child = Child(
-            next(_NUMBERS), f"{self.zygote.running.tmp}/{secrets.token_hex(8)}", Channel()
-        )
+        child = Child(next(_NUMBERS), new_folder(self.folder), Channel())
+        self.zygote.alive.add(child.number)
         try:
             await self.tell(
                 {"do": command, "number": child.number, "folder": child.folder}, child.channel
@@ -112,6 +116,7 @@ class Parent:
         finally:
             watching.cancel()
             self.zygote.n_running -= 1
+            self.zygote.count_at_rest()
             child.channel.close()
             ending = self.zygote.in_background(self.end(child.number, child.folder, patience))
         code = await ending
@@ -137,6 +142,7 @@ class Parent:
         if answer.get("odd") or not isinstance(code, int | None):
             self.zygote.broke(f"a run left something behind: {answer.get('odd')}")
             return None
+        self.zygote.alive.discard(number)
         return code
 
     async def tell(self, command: Mapping[str, object], other: Channel | None = None) -> None:
@@ -164,7 +170,7 @@ class Collection(Parent):
     """A fork that has collected tests, with children parked ahead."""
 
     def __init__(self, zygote: Zygote, channel: Channel, number: int) -> None:
-        super().__init__(zygote, channel)
+        super().__init__(zygote, channel, new_folder(zygote.running.tmp))
         self.number = number
         self.slow = ""
         """Why nothing can be run in it."""
@@ -192,8 +198,10 @@ class Collection(Parent):
             await asyncio.shield(self._filling)
 
     async def close(self) -> None:
+        parked = {child.number for child in self._parked}
         self.let_go()
-        await self.zygote.end(self.number, "")
+        await self.zygote.end(self.number, self.folder)
+        self.zygote.alive -= parked
 
     def let_go(self) -> None:
         """Close what leads to its processes."""
@@ -208,6 +216,7 @@ class Collection(Parent):
                 child = await self.child("park")
                 if self not in self.zygote.collections:
                     child.channel.close()
+                    self.zygote.alive.discard(child.number)
                     return
                 self._parked.append(child)
 
@@ -222,10 +231,13 @@ class Zygote:
     excess: str = ""
     """What a run took too much of, so that it is broken."""
     collections: set[Collection] = field(default_factory=set)
+    alive: set[int] = field(default_factory=set)
+    """Numbers of what has been forked and has not been seen to end."""
     n_running: int = 0
     rest_bytes: int = 0
     """Memory that its processes take while nothing runs."""
     _watching: asyncio.Task[None] | None = None
+    _counting: asyncio.TimerHandle | None = None
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
     _tasks: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -252,7 +264,7 @@ class Zygote:
                 )
             )
             zygote = Zygote(running)
-            zygote.root = Parent(zygote, channel)
+            zygote.root = Parent(zygote, channel, running.tmp)
             order = {
                 "root": str(root),
                 "confinement": running.plan,
@@ -274,11 +286,17 @@ class Zygote:
         """Raises ZygoteError, SlowerNeededError if nothing can be collected."""
         channel, number = Channel(), next(_NUMBERS)
         collection = Collection(self, channel, number)
+        self.alive.add(number)
+        self.n_running += 1
+        self.watch_memory()
+        command: dict[str, object] = {"do": "collect", "number": number}
         try:
-            await self.root.tell({"do": "collect", "number": number}, channel)
+            await self.root.tell({**command, "folder": collection.folder}, channel)
             async with asyncio.timeout(COLLECT_SECONDS):
                 await channel.send(order)
                 answer = await channel.receive_object(LARGEST_ANSWER)
+            if answer is not None and (await self._look(number)).get("odd"):
+                answer = {"error": "importing the project leaves processes behind"}
         except TimeoutError:
             answer = {"error": f"the tests are not collected within {COLLECT_SECONDS:g} s"}
         except OSError:
@@ -286,6 +304,8 @@ class Zygote:
         except BaseException:
             self.in_background(collection.close())
             raise
+        finally:
+            self.n_running -= 1
         if answer is None or "error" in answer:
             await collection.close()
             reason = "the collection has ended" if answer is None else str(answer["error"])
@@ -327,6 +347,15 @@ class Zygote:
                 self.running.process.kill()
         return ZygoteError(problem)
 
+    def count_at_rest(self) -> None:
+        """A while after the last run: what is there must be what was forked on command."""
+        if self._counting is not None:
+            self._counting.cancel()
+        loop = asyncio.get_running_loop()
+        self._counting = loop.call_later(
+            REST_SECONDS, lambda: self.in_background(self._count_at_rest())
+        )
+
     def in_background(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -336,6 +365,8 @@ class Zygote:
     async def close(self) -> None:
         """When it returns no process is left."""
         self.problem = self.problem or "closed"
+        if self._counting is not None:
+            self._counting.cancel()
         for task in [*self._tasks]:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -351,6 +382,21 @@ class Zygote:
                 self.broke(self.excess)
             await asyncio.sleep(WATCH_SECONDS)
 
+    async def _count_at_rest(self) -> None:
+        alive = set(self.alive)
+        if self.problem or self.n_running:
+            return
+        with suppress(ZygoteError):
+            found = (await self._look(0)).get("n_processes")
+            if self.alive != alive or self.n_running:
+                self.count_at_rest()
+            elif not isinstance(found, int) or found > N_ALWAYS + len(alive):
+                self.broke("there are more processes than are known")
+
+    async def _look(self, number: int) -> dict[str, Any]:
+        """Raises ZygoteError."""
+        return await self.root.ask({"do": "look", "number": number}, ANSWER_SECONDS)
+
     async def _measure(self) -> None:
         self.rest_bytes = await asyncio.to_thread(resident_bytes, self.running.process.pid)
 
@@ -363,6 +409,10 @@ class Zygote:
 
 
 _NUMBERS = itertools.count(1)
+
+
+def new_folder(parent: str) -> str:
+    return f"{parent}/{secrets.token_hex(8)}"
 
 
 def _result(record: bytes, nonce: str) -> RunResult:

@@ -74,6 +74,9 @@ async def drive(order: dict[str, Any]) -> None:
     report(TIER, await problems_of_tier(order["subject"]))
     for _ in range(2):  # what the first runs of a process leave is left once
         await run(HONEST)
+    if host.resting is not None:
+        report(TIER, await host.resting.rest())
+        host.resting.calibrate()
     sibling = await Sibling.start(order, host)
     for name in order["cases"]:
         print(json.dumps({"starts": name}), flush=True)
@@ -81,9 +84,10 @@ async def drive(order: dict[str, Any]) -> None:
         told, problems = await execute(CASES[name], run, host)
         problems += sibling.problems()
         report(name, problems, told, time.monotonic() - begun)
+    ended = await sibling.end()
     if host.resting is not None:
-        report(END, await host.resting.close())
-    report(SIBLING, await sibling.end())
+        report(END, await host.resting.close({host.start_canary().pid}))
+    report(SIBLING, ended)
     host.close()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from egcfg_lsp.execution.enclosure import RUNNER
 from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution.zygote import N_PARKED, Zygote
 
@@ -27,8 +28,8 @@ N_OF_ZYGOTE = 3
 class Resting:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.descriptors_of_zygote: int | None = None
         self.n_before = n_descriptors()
+        self.n_of_zygote = 0
 
     def zygotes(self) -> Iterator[Zygote]:
         for project in self.pool._projects.values():
@@ -48,32 +49,34 @@ class Resting:
 
     def descriptors_of(self, zygote: Zygote) -> int:
         """Channels; and pipes and the like, which are as many for every zygote."""
-        n_parked = sum(len(one._parked) for one in zygote.collections)
-        n_channels = 1 + len(zygote.collections) + n_parked
-        if self.descriptors_of_zygote is None:
-            self.descriptors_of_zygote = n_descriptors() - self.n_before - n_channels
-        return self.descriptors_of_zygote + n_channels
+        return self.n_of_zygote + n_channels(zygote)
+
+    def calibrate(self) -> None:
+        """At rest, when nothing else has been opened since: what one zygote takes."""
+        (zygote,) = self.zygotes()
+        self.n_of_zygote = n_descriptors() - self.n_before - n_channels(zygote)
 
     async def rest(self) -> list[str]:
         """Waits until the pool is at rest; what is then more or less than it should keep."""
         end = time.monotonic() + REST_SECONDS
-        while (problems := self.problems()) and time.monotonic() < end:
+        while True:
+            problems = self.problems()
+            if not problems or time.monotonic() > end:
+                return problems
             await asyncio.sleep(0.05)
-        return problems
 
     def problems(self) -> list[str]:
-        problems = []
-        for project in self.pool._projects.values():
-            if project._collecting:
-                problems.append("the pool still collects")
+        is_busy = any(project._collecting for project in self.pool._projects.values())
+        problems = ["the pool still collects"] if is_busy else []
         for zygote in self.zygotes():
             problems += problems_of(zygote)
         return problems
 
-    async def close(self) -> list[str]:
-        """What is left when the pool has been closed."""
+    async def close(self, but: set[int]) -> list[str]:
+        """What is left when the pool has been closed, but for some processes."""
         await self.pool.close()
-        left = [one for one in psutil.Process().children(recursive=True) if is_alive(one)]
+        children = psutil.Process().children(recursive=True)
+        left = [one for one in children if is_alive(one) and one.pid not in but]
         problems = [f"the closed pool has left {one}" for one in left]
         if (n_more := n_descriptors() - self.n_before) > 0:
             problems.append(f"the closed pool has left {n_more} descriptors")
@@ -104,16 +107,17 @@ def problems_of_tmp(zygote: Zygote, folders: set[str]) -> list[str]:
     if not first:
         return ["the zygote has no first process"]
     root = f"/proc/{first[0].pid}/root"
-    allowed = {str(parent) for one in folders for parent in (Path(one), *Path(one).parents)}
-    problems = []
-    for folder, below, names in os.walk(root + "/tmp"):
+    # Also those in which something is mounted.
+    kept = [*map(Path, folders), RUNNER]
+    allowed = {str(path) for one in kept for path in (one, *one.parents)}
+    device = os.lstat(f"{root}/tmp").st_dev
+    found = []
+    for folder, below, names in os.walk(f"{root}/tmp"):
+        # What is mounted below is the project's, or the interpreter's.
+        below[:] = [name for name in below if os.lstat(f"{folder}/{name}").st_dev == device]
         here = Path("/", os.path.relpath(folder, root))
-        for name in (*below, *names):
-            if str(here / name) not in allowed:
-                problems.append(f"{here / name} is left")
-    if not os.listdir(root + zygote.running.tmp) and folders:
-        problems.append("the folders of what is parked are gone")
-    return problems
+        found += [str(here / name) for name in (*below, *names)]
+    return [f"{path} is left" for path in found if path not in allowed]
 
 
 def family_of(zygote: Zygote) -> set[int]:
@@ -134,6 +138,10 @@ def command_of(pid: int) -> str:
     with suppress(psutil.Error):
         return psutil.Process(pid).name()
     return "ended"
+
+
+def n_channels(zygote: Zygote) -> int:
+    return 1 + sum(1 + len(one._parked) for one in zygote.collections)
 
 
 def n_descriptors() -> int:

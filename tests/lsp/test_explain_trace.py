@@ -29,6 +29,7 @@ TRACE: dict[str, Any] = {
     "hit": [2],
     "missed": [],
     "assertion": None,
+    "exception": None,
     "frames": [
         {
             "call": 1,

@@ -27,7 +27,7 @@ WITH_VALUE = {
 }  # fmt: skip
 """Options that are kept with their value, and the module without which they are unknown."""
 WITHOUT_VALUE = {
-    "--noconftest": "", "--strict-markers": "", "--doctest-continue-on-failure": "",
+    "--noconftest": "", "--doctest-continue-on-failure": "",
     "--doctest-ignore-import-errors": "",
     "--reuse-db": "pytest_django", "--nomigrations": "pytest_django",
     "--no-migrations": "pytest_django", "--disable-socket": "pytest_socket",

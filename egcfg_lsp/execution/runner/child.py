@@ -19,6 +19,7 @@ from typing import Any, Dict, List, NoReturn, Optional, Sequence
 from . import cold
 from .asserts import ModuleAsserts
 from .candidate import Texts, replace
+from .choice import Index, chosen_items, path_of
 from .confinement import (
     ConfinementError,
     close_others,
@@ -27,7 +28,7 @@ from .confinement import (
     reserve,
 )
 from .frames import receive, send, send_bytes
-from .session import Index, Run, Session, chosen_items, encoded
+from .session import Run, Session, encoded
 from .swap import Place, SwapError
 
 SOFT = 0.9
@@ -101,12 +102,15 @@ def live_swapped(
         channel.finish({"slow": str(error)})
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         channel.finish({"syntax_error": cold.syntax_error(error)})
+    if any((path_of(test), test["name"]) in session.left_out for test in order["tests"]):
+        channel.finish({"slow": "a test with many sets of parameters was not collected"})
     cold.seed_random(order["seed"])
-    text, watched = place.text_with(order["function"]), cold.watched_lines(order)
-    run = session.run = Run(place.path, code, text, watched, channel.finish, order["hidden"])
+    text = place.text_with(order["function"])
+    run = session.run = Run(order, code, text, channel.finish)
     limit(order["deadline"], [run], channel)
     items.run(order["tests"], run, order["stop_early"])
-    channel.finish(run.record(session.collect_error))
+    session.tell_uncollected(run, order["tests"])
+    channel.finish(run.record())
 
 
 def exchanged(place: Place, function: str, served: Texts, asserts: ModuleAsserts) -> CodeType:
@@ -132,13 +136,19 @@ def rehearse(session: Session, items: "Items", place: Place, served: Texts) -> N
         code = exchanged(
             place, "".join(place.lines[place.first - 1 : place.last]), served, session.asserts
         )
-        lines, text = range(place.first, place.last + 1), "".join(place.lines)
-        session.run = Run(place.path, code, text, set(lines), rehearsed)
+        session.run = Run(rehearsal(place), code, "".join(place.lines), rehearsed)
         items.rehearse(session.asserts)
         encoded(session.run.record())
     except Exception:  # the project's hooks may want more of a test than there is
         sys.exc_info()
     session.run = None
+
+
+def rehearsal(place: Place) -> Dict[str, Any]:
+    return {
+        "root": os.getcwd(), "path": place.path, "hidden": [],
+        "first_line": place.first, "last_line": place.last, "target_lines": None,
+    }  # fmt: skip
 
 
 def awaited(channel: Channel) -> Optional[Dict[str, Any]]:
@@ -156,9 +166,9 @@ def limit(seconds: float, runs: List[Run], channel: Channel) -> None:
 
     def on_alarm(_signal: int, frame: Optional[FrameType]) -> None:
         if not runs:
-            channel.finish({"error": "no result in time: the tests were still being collected"})
+            channel.finish({"late": "no result in time: the tests were still being collected"})
         runs[0].watch.flush(frame)
-        runs[0].watch.stop()
+        runs[0].stop()
         channel.finish(runs[0].record(stopped="timeout"))
 
     lower_limits({"RLIMIT_CPU": int(seconds) + 1})

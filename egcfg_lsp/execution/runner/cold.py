@@ -25,6 +25,13 @@ from .session import ChoosingSession, Run, assert_words, encoded
 
 WITHOUT = ("cacheprovider", "faulthandler", "randomly", "random_order")
 """Plugins of pytest that keep state between runs, or choose the order."""
+WITHOUT_SETTINGS = ("required_plugins=", "strict_markers=false", "strict_config=false")
+"""What insists on plugins that are left out here, or are not installed."""
+OUR_WARNINGS = (
+    "PytestConfigWarning", "PytestUnknownMarkWarning", "PytestAssertRewriteWarning",
+    "PytestCacheWarning",
+)  # fmt: skip
+"""What our way of running may cause: options and marks of such plugins, modules imported before."""
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def main() -> None:
         settle()
         os.chdir(job["root"])
     except (ConfinementError, OSError) as error:
-        finish({"error": str(error)})
+        finish({"unable": str(error)})
     become_project(job["root"])
     finish(run(job, finish))
 
@@ -73,7 +80,7 @@ def run(
         return {"syntax_error": syntax_error(error)}
     seed_random(job["seed"])
     text = source.decode("utf-8", "replace")
-    one = Run(job["path"], code, text, watched_lines(job), finish, job["hidden"])
+    one = Run(job, code, text, finish)
     keep(one)
     try:
         import pytest
@@ -82,19 +89,41 @@ def run(
     asserts = ModuleAsserts(
         job["path"], source, assert_words(job["tests"]), job["text"] is not None
     )
-    session = ChoosingSession(asserts, overlays_of(job), one, job["tests"])
+    ChoosingSession.use(pytest)
+    session = ChoosingSession(asserts, overlays_of(job), one, job["stop_early"])
     session.intercept_imports()
+    return record_of(session, one, pytest_arguments(job["root"], job["tests"]))
+
+
+def record_of(session: ChoosingSession, run: Run, arguments: List[str]) -> Dict[str, Any]:
+    import pytest
+
+    status = 0
+    if any(is_file_of(module, session.asserts.path) for module in [*sys.modules.values()]):
+        session.visits.start()  # pytest itself is made of it
     try:
-        arguments = pytest_arguments(job["root"], job["tests"])
-        arguments += ["-x"] if job["stop_early"] else []
         status = int(pytest.main(arguments, plugins=[session]))
     except SystemExit as stop:
-        return {"error": "pytest was left by SystemExit(%s)" % clip(repr(stop.code))}
-    if status in (3, 4):
-        return {"error": "pytest ended with an error of its own (exit status %d)" % status}
-    if status == 2 and any(item.nodeid not in one.verdicts for item in session.chosen):
-        return {"error": "pytest was stopped before the last test had ended"}
-    return one.record(session.collect_error)
+        return {"unable": "pytest was left by SystemExit(%s)" % clip(repr(stop.code))}
+    except Exception as error:
+        session.keep_broken(session.root, False, "", error)
+    finally:
+        session.visits.stop()
+    if status == 3 or (status == 4 and not session.broken):
+        return {"unable": "pytest ended with an error of its own (exit status %d)" % status}
+    if status == 2 and any(item.nodeid not in run.verdicts for item in session.chosen):
+        return {"unable": "pytest was stopped before the last test had ended"}
+    session.tell_uncollected(run, run.order["tests"])
+    return run.record()
+
+
+def is_file_of(module: Any, path: str) -> bool:
+    file = getattr(module, "__file__", None)
+    return (
+        isinstance(file, str)
+        and os.path.basename(file) == os.path.basename(path)
+        and os.path.realpath(file) == path
+    )
 
 
 def source_of(job: Dict[str, Any]) -> bytes:
@@ -122,14 +151,14 @@ def pytest_arguments(root: str, tests: List[Dict[str, str]]) -> List[str]:
         arguments += ["-p", "no:" + name]
     # An option given twice counts for what comes last; this one replaces the project's.
     arguments += ["-o", "addopts=", *addopts_of(root, paths)]
-    arguments += ["-W", "ignore::pytest.PytestConfigWarning"]
+    for setting in WITHOUT_SETTINGS:
+        arguments += ["-o", setting]
+    for warning in OUR_WARNINGS:
+        arguments += ["-W", "ignore::pytest." + warning]
+    arguments.append("--continue-on-collection-errors")
     if any(test["kind"] == "doctest" for test in tests):
         arguments.append("--doctest-modules")
     return arguments + paths
-
-
-def watched_lines(job: Dict[str, Any]) -> "set[int]":
-    return set(range(job["first_line"], job["last_line"] + 1))
 
 
 def seed_random(seed: int) -> None:

@@ -18,9 +18,11 @@ from typing import Any, Dict, List
 from .asserts import ModuleAsserts
 from .candidate import Texts, serve
 from .child import Items, live_swapped
+from .choice import is_large
 from .cold import overlays_of, pytest_arguments
 from .confinement import clip
 from .frames import receive, receive_with_descriptor, send
+from .lines import Visits
 from .nursery import Nursery
 from .session import Session, assert_words
 from .swap import Place, SwapError, located
@@ -51,15 +53,17 @@ def collect_and_serve(descriptor: int, plan: Dict[str, Any], order: Dict[str, An
     served = serve(texts)
     asserts = ModuleAsserts(order["path"], texts[order["path"]], assert_words(order["tests"]), True)
     server = Server(order, descriptor, plan, asserts, others, served, known)
-    hook: Any = pytest.hookimpl(tryfirst=True)
-    hook(Server.pytest_runtestloop)
+    Server.use(pytest)
+    pytest.hookimpl(tryfirst=True)(Server.pytest_runtestloop)
     server.intercept_imports()
     arguments = ["--capture=sys", *pytest_arguments(order["root"], order["tests"])]
     try:
         status = int(pytest.main(arguments, plugins=[server]))
     except SystemExit as stop:
         return "pytest was left by SystemExit(%s)" % clip(repr(stop.code))
-    return clip(server.collect_error) or "pytest ended by itself (exit status %d)" % status
+    for broken in server.broken:
+        return broken.reason
+    return "pytest ended by itself (exit status %d)" % status
 
 
 class Server(Session):
@@ -75,7 +79,10 @@ class Server(Session):
         served: Texts,
         known: "set[str]",
     ) -> None:
-        super().__init__(asserts, others, None)
+        lines = set(range(order["lines"][0], order["lines"][1] + 1)) if order["lines"] else set()
+        code = compile(asserts.source, order["path"], "exec", dont_inherit=True)
+        visits = Visits(order["path"], code, lines, order["lines"])
+        super().__init__(asserts, others, order["root"], order["tests"], visits, None)
         self.order = order
         self.descriptor = descriptor
         self.plan = plan
@@ -87,6 +94,9 @@ class Server(Session):
         self.made = self.assert_items()
         items[:] = [*self.made, *items]
 
+    def is_wanted(self, collector: Any, name: str, obj: Any) -> bool:
+        return not is_large(obj) or super().is_wanted(collector, name, obj)
+
     def pytest_runtestloop(self, session: Any) -> bool:
         items = Items(session, self.made)
         descriptors = open_descriptors(self.descriptor)
@@ -96,8 +106,11 @@ class Server(Session):
             told["slow"] = why_not_to_fork(descriptors)
         except SwapError as error:
             told["slow"] = str(error)
-        if self.collect_error:
-            told["slow"] = clip(self.collect_error)
+        if self.visits.hit & self.visits.target:
+            told["slow"] = "the function is called when its tests are imported"
+        for broken in self.broken:
+            if broken.outcome == "failed":
+                told["slow"] = broken.reason
         told["files"] = self.files(session.config)
         told["modules"] = self.modules(session.config)
         gc.collect()

@@ -108,12 +108,13 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
         raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
 
 
-def confine_further(plan: Dict[str, Any], folder: str) -> None:
+def confine_further(plan: Dict[str, Any], folder: str, *, has_children: bool = False) -> None:
     """Part a zygote's child from its siblings and from the zygote. Raises ConfinementError.
 
     It has a session of its own, ends with its parent, writes below one folder only, signals nobody
     but itself and what it has started (before Landlock 6: itself alone), and can confine nobody any
-    more. Only with namespaces.
+    more. With `has_children` it may still confine its own, and before Landlock 6 signal everybody.
+    Only with namespaces.
     """
     step = "the session"
     try:
@@ -122,6 +123,8 @@ def confine_further(plan: Dict[str, Any], folder: str) -> None:
         step = "the child's Landlock"
         version = landlock.abi()
         landlock.apply(version, plan["landlock"]["read"], ["/dev/null", folder])
+        if has_children:
+            return
         step = "the child's seccomp"
         seccomp.apply(True, only_itself=version < LANDLOCK_WITH_SIGNALS)
     except (OSError, ValueError) as error:

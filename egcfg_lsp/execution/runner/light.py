@@ -16,10 +16,10 @@ import time
 import traceback
 import unittest
 from types import ModuleType, TracebackType
-from typing import Any, Callable, Dict, Iterator, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from .asserts import WRAPPER, ModuleAsserts, wrapped
-from .confinement import clip
+from .choice import broken_by
 from .session import Run, assert_words
 
 Test = Tuple[str, Callable[[], Optional[str]]]
@@ -30,12 +30,8 @@ def run_lightly(job: Dict[str, Any], source: bytes, run: Run) -> Dict[str, Any]:
     """The record of an order."""
     asserts = ModuleAsserts(job["path"], source, assert_words(job["tests"]), True)
     asserts.intercept_import()
-    try:
-        tests = [*collected(job, asserts)]
-    except BaseException as error:
-        return {"error": clip("%s: %s" % (type(error).__name__, error))}
-    for name, test in tests:
-        run_one(name, test, run)
+    for test in collected(job, asserts, run):
+        run_one(*test, run)
         if job["stop_early"] and run.has_failed:
             break
     return run.record()
@@ -43,19 +39,24 @@ def run_lightly(job: Dict[str, Any], source: bytes, run: Run) -> Dict[str, Any]:
 
 def run_one(name: str, test: Callable[[], Optional[str]], run: Run) -> None:
     started, outcome, verdict = time.perf_counter(), "passed", True
-    run.watch.start(name)
+    run.begin("setup", name)
+    run.stop()
+    run.begin("call", name)
     try:
         try:
             cannot = test()
         finally:
-            run.watch.stop()
+            run.stop()
     except unittest.SkipTest:
         outcome, cannot = "skipped", "skipped"
     except BaseException as error:
         outcome, verdict, cannot = "failed", False, None
-        run.keep_failure(Failure(error))
+        run.keep_failure(Failure(error), name, "call")
+        if name in run.unrelated:
+            outcome, cannot = "error", "error"
     run.verdicts[name] = None if cannot else verdict
-    run.tests[name] = ["skipped" if cannot else outcome, round(time.perf_counter() - started, 6)]
+    outcome = "skipped" if cannot and outcome == "passed" else outcome
+    run.tests[name] = [outcome, round(time.perf_counter() - started, 6)]
 
 
 class Failure:
@@ -75,18 +76,30 @@ class Failure:
         return linecache.getline(frames[-1].filename, frames[-1].lineno or 0) if frames else ""
 
 
-def collected(job: Dict[str, Any], asserts: ModuleAsserts) -> Iterator[Test]:
-    """Raises what importing a module raises."""
-    if asserts.tests:
-        yield from assert_tests(asserts, imported(job["path"], job["root"]))
+def collected(job: Dict[str, Any], asserts: ModuleAsserts, run: Run) -> List[Test]:
+    """All tests that can be imported; the others are told to the run."""
+    found: List[Test] = []
     for test in job["tests"]:
-        if test["kind"] == "asserts":
-            continue
-        module = imported(test["path"], job["root"])
-        if test["kind"] == "doctest":
-            yield from doctests(module, test["name"])
-        else:
-            yield test["name"], function_test(module, test["name"].split("."))
+        run.visits.start()
+        try:
+            if test["kind"] != "asserts":
+                found += tests_of(test, imported(test["path"], job["root"]))
+            elif asserts.tests:
+                found += assert_tests(asserts, imported(job["path"], job["root"]))
+        except BaseException as error:
+            path, is_doctest = os.path.realpath(test["path"]), test["kind"] == "doctest"
+            broken = broken_by(error, run.visits, job["root"], path, is_doctest)
+            run.keep_uncollected(test, broken)
+        finally:
+            run.visits.stop()
+    return found
+
+
+def tests_of(test: Dict[str, str], module: ModuleType) -> Iterator[Test]:
+    if test["kind"] == "doctest":
+        yield from doctests(module, test["name"])
+    else:
+        yield test["name"], function_test(module, test["name"].split("."))
 
 
 def imported(path: str, root: str) -> ModuleType:

@@ -11,8 +11,9 @@ import os
 import signal
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, List, Optional
 
+from .confinement import silence
 from .trees import remove_tree
 
 STRAY_SECONDS = 0.3
@@ -23,7 +24,7 @@ class Nursery:
     def __init__(self, tmp: str) -> None:
         self.pids: Dict[int, int] = {}
         self.tmp = tmp
-        self.mode = os.stat(tmp).st_mode
+        self.modes = modes_to(tmp)
 
     def fork(self, number: int, descriptor: int, live: Callable[[int], None]) -> None:
         """A child that lives by a function, which gets the descriptor. Raises OSError."""
@@ -33,6 +34,8 @@ class Nursery:
             self.pids[number] = pid
             return
         try:
+            # Flags of an inherited file are shared: a child's would be its siblings'.
+            silence(0, 1, 2)
             live(descriptor)
         finally:
             # Nothing of a child may get back into the loop of its parent.
@@ -49,7 +52,15 @@ class Nursery:
         code = waited(pid, patience)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
-        return {"ended": number, "code": code, "odd": odd_traces(folder, self.tmp, self.mode)}
+        return {"ended": number, "code": code, "odd": odd_traces(folder, self.tmp, self.modes)}
+
+    def look(self, number: int) -> Dict[str, Any]:
+        """How many processes there are in all; and what is odd about a child that has been at work,
+        but is not used yet."""
+        odd = ""
+        if number in self.pids and (has_strays() or children_of(self.pids[number])):
+            odd = "a process went on"
+        return {"n_processes": sum(map(str.isdigit, os.listdir("/proc"))), "odd": odd}
 
 
 def waited(pid: int, patience: float) -> Optional[int]:
@@ -65,12 +76,12 @@ def waited(pid: int, patience: float) -> Optional[int]:
     return None
 
 
-def odd_traces(folder: str, tmp: str, mode: int) -> str:
+def odd_traces(folder: str, tmp: str, modes: Dict[str, int]) -> str:
     """What a child has left behind that must not be there; empty: nothing."""
     if has_strays():
         return "a process went on"
     try:
-        if os.stat(tmp).st_mode != mode:
+        if modes_to(tmp) != modes:
             return "/tmp was locked"
         if folder:
             try:
@@ -90,18 +101,28 @@ def odd_traces(folder: str, tmp: str, mode: int) -> str:
 def has_strays() -> bool:
     """Whether the first process of the namespace has more children than the zygote."""
     limit = time.monotonic() + STRAY_SECONDS
-    while n_orphans() > 1:
+    while len(children_of(1)) > 1:
         if time.monotonic() > limit:
             return True
         time.sleep(0.0005)
     return False
 
 
-def n_orphans() -> int:
-    with contextlib.suppress(OSError), open("/proc/1/task/1/children", "rb") as stream:
-        return len(stream.read().split())
-    n_found = 0
-    for name in os.listdir("/proc"):
+def modes_to(folder: str) -> Dict[str, int]:
+    """Of a folder and all above it: whoever owns one can change it, wherever he may write."""
+    places = [folder, *map(str, Path(folder).parents)]
+    return {place: os.stat(place).st_mode for place in places}
+
+
+def children_of(parent: int) -> List[int]:
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/%d/task/%d/children" % (parent, parent), "rb") as stream,
+    ):
+        return [int(pid) for pid in stream.read().split()]
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError, IndexError), open("/proc/%s/stat" % name, "rb") as stream:
-            n_found += name.isdigit() and stream.read().rpartition(b")")[2].split()[1] == b"1"
-    return n_found
+            if int(stream.read().rpartition(b")")[2].split()[1]) == parent:
+                found.append(int(name))
+    return found

@@ -11,12 +11,39 @@ import contextlib
 import json
 import os
 from types import CodeType
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Set
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    List,
+    Mapping,
+    NoReturn,
+    Optional,
+    Sequence,
+    Set,
+)
 
 from .asserts import ModuleAsserts
+from .choice import (
+    Broken,
+    Index,
+    broken_by,
+    chosen_items,
+    dotted,
+    is_function_name,
+    names_by_path,
+    path_of,
+    place_of,
+)
 from .confinement import blocked_by_sandbox, clip
-from .failures import describe, last_line
-from .lines import functions_in
+from .failures import (
+    Entered,
+    describe,
+    first_failure,
+    is_unrelated,
+    raised,
+)
+from .lines import Visits, functions_in
 from .tracer import Tracer
 
 MAX_TESTS, MAX_OUTPUT = 200, 2000
@@ -29,46 +56,101 @@ class Run:
     """The verdicts of one candidate: `module` is its code, `source` its text, by lines.
 
     `finish` gets the record of a run that executes more lines than it may, and must not return.
-    `hidden`: folders of the user's of which only the project can be seen.
     """
 
     def __init__(
         self,
-        path: str,
+        order: Dict[str, Any],
         module: CodeType,
         source: str,
-        watched: Set[int],
         finish: Callable[[Dict[str, Any]], NoReturn],
-        hidden: Sequence[str] = (),
     ) -> None:
-        self.hidden = hidden
+        self.order = order
+        watched = set(range(order["first_line"], order["last_line"] + 1))
         self.watch = Tracer(
-            path,
+            order["path"],
             functions_in(module),
             watched,
             source,
             on_out_of_fuel=lambda: finish(self.record(stopped="fuel")),
         )
+        self.visits = Visits(order["path"], module, watched, order["target_lines"])
         self.verdicts: Dict[str, Optional[bool]] = {}
         self.tests: Dict[str, List[Any]] = {}
+        self.unrelated: Dict[str, str] = {}
+        """Tests that failed for a reason which is not the target's, and that reason."""
+        self.skipped = ""
         self.failure = ""
         self.blocked = ""
         self.raised = False
         self.output = ""
+        self.before: Set[int] = set()
+        """Lines of the target that imports, set-up and teardown executed before this test."""
 
-    def keep_failure(self, excinfo: Any) -> None:
-        blocked = blocked_by_sandbox(excinfo.value, self.hidden)
+    def begin(self, phase: str, test: str) -> None:
+        """`setup`, `call` and `teardown` of a test, in this order; `stop` in between."""
+        if phase == "setup":
+            self.before |= self.visits.hit
+            self.visits.hit.clear()
+        if phase == "call":
+            self.watch.start(test)
+        else:
+            self.visits.start()
+
+    def stop(self) -> None:
+        self.watch.stop()
+        self.visits.stop()
+
+    def keep_failure(self, excinfo: Any, test: str, phase: str) -> None:
+        """After `stop`; before the report of it."""
+        if type(excinfo.value).__name__ == "Skipped":
+            return
+        inner = raised(first_failure(excinfo.value), excinfo.tb)[0]
+        blocked = blocked_by_sandbox(inner, self.order["hidden"])
         if blocked and not self.blocked:
             self.blocked = blocked
-        if not self.failure and type(excinfo.value).__name__ != "Skipped":
+        entered = Entered(self.has_entered(phase), self.may_have_entered())
+        root = self.order["root"]
+        if not blocked and is_unrelated(excinfo.value, excinfo.tb, phase, root, entered):
+            self.unrelated[test] = describe(excinfo)
+            return
+        if not self.failure:
             self.failure = describe(excinfo)
         self.raised = self.raised or self.watch.is_passed_by(excinfo.tb)
         self.watch.keep_failure(excinfo.value, excinfo.tb)
+
+    def has_entered(self, phase: str) -> bool:
+        """Whether the test that is in this phase has entered the target."""
+        hit = set(self.visits.hit)
+        if phase != "setup":
+            hit |= self.watch.hit_last()
+        return bool(hit & self.visits.target)
+
+    def may_have_entered(self) -> bool:
+        """Whether anything has, up to now, as far as that can be seen."""
+        hit = self.visits.hit | self.before | self.watch.hit()
+        return bool(hit & self.visits.target) or not self.visits.is_certain
+
+    def keep_uncollected(self, test: Dict[str, str], broken: "Broken") -> None:
+        path = os.path.relpath(path_of(test), os.path.realpath(self.order["root"]))
+        name = "%s::%s" % (path, test["name"].replace(".", "::"))
+        self.tests[name] = [broken.outcome, 0.0]
+        self.verdicts[name] = False if broken.outcome == "failed" else None
+        if broken.outcome == "failed":
+            self.failure = self.failure or broken.reason
+        elif broken.outcome == "error":
+            self.unrelated[name] = broken.reason
+        else:
+            self.skipped = broken.reason
 
     def keep_report(self, report: Any) -> None:
         if report.skipped:
             self.verdicts.setdefault(report.nodeid, None)
             self.keep_test(report, "skipped")
+        elif report.failed and report.nodeid in self.unrelated:
+            if self.verdicts.get(report.nodeid) is not False:
+                self.verdicts[report.nodeid] = None
+            self.keep_test(report, "error")
         elif report.failed:
             self.verdicts[report.nodeid] = False
             self.keep_test(report, "failed" if report.when == "call" else "error")
@@ -89,51 +171,85 @@ class Run:
     def has_failed(self) -> bool:
         return False in self.verdicts.values()
 
-    def record(self, collect_error: str = "", stopped: str = "") -> Dict[str, Any]:
+    def record(self, stopped: str = "") -> Dict[str, Any]:
         """`stopped`: why the tests were not run to their end."""
         verdicts = [verdict for verdict in self.verdicts.values() if verdict is not None]
         if not verdicts and not stopped:
-            if collect_error:
-                return {"error": clip(collect_error)}
-            return {"error": "the tests were skipped" if self.verdicts else "no test was collected"}
+            return self.no_verdict()
         tests = [[clip(name), *rest] for name, rest in [*self.tests.items()][:MAX_TESTS]]
+        hit = self.visits.hit | self.before
         return {
             "n_passed": sum(verdicts),
             "n_tests": len(verdicts),
             "failure": clip(self.failure),
             "blocked": clip(self.blocked),
-            "missed_lines": self.watch.missed(),
+            "missed_lines": [line for line in self.watch.missed() if line not in hit],
             "raised": self.raised,
-            "entered": self.watch.has_entered(),
+            "entered": self.watch.has_entered() or bool(self.watch.entries & hit),
             "tests": tests,
             "output": self.output,
             "stopped": stopped,
             "trace": self.watch.record(),
         }
 
+    def no_verdict(self) -> Dict[str, Any]:
+        for reason in self.unrelated.values():
+            return {"error": clip(reason)}
+        if self.verdicts:
+            return {"unable": "the tests were skipped" + (self.skipped and ": " + self.skipped)}
+        return {"unable": "no test was collected"}
+
 
 class Session:
     """The pytest plugin. Without a run the reports are nobody's.
 
-    `others` are buffers that are served besides the module under test.
+    `others` are buffers that are served besides the module under test; `visits` hears of what the
+    imports execute.
     """
 
     def __init__(
-        self, asserts: ModuleAsserts, others: Mapping[str, bytes], run: Optional[Run]
+        self,
+        asserts: ModuleAsserts,
+        others: Mapping[str, bytes],
+        root: str,
+        tests: Sequence[Dict[str, str]],
+        visits: Visits,
+        run: Optional[Run],
     ) -> None:
         self.asserts = asserts
         self.finders = [*buffers(others), asserts]
+        self.root = root
+        self.tests = tests
+        self.visits = visits
         self.run = run
         self.module: Any = None
-        self.collect_error = ""
+        self.broken: List[Broken] = []
+        self.left_out: Set[Any] = set()
+        """Tests that exist and were not collected, as a path and a name."""
+        self.chosen_names = names_by_path(tests)
+
+    @classmethod
+    def use(cls, pytest: Any) -> None:
+        """Tell pytest how some hooks are to be called: this module is imported without it, too."""
+        for wrapper in (cls.pytest_load_initial_conftests, cls.pytest_make_collect_report):
+            pytest.hookimpl(hookwrapper=True)(wrapper)
+        for first in (cls.pytest_pycollect_makeitem, cls.pytest_runtest_setup):
+            pytest.hookimpl(tryfirst=True)(first)
+        pytest.hookimpl(tryfirst=True)(cls.pytest_runtest_teardown)
 
     def intercept_imports(self) -> None:
         for finder in self.finders:
             finder.intercept_import()
 
     # pytest has put its own hook first, before it reads `conftest.py`.
-    def pytest_load_initial_conftests(self) -> None:
+    def pytest_load_initial_conftests(self) -> Any:
         self.intercept_imports()
+        self.visits.start()
+        outcome = yield
+        self.visits.stop()
+        error = getattr(outcome, "excinfo", None)
+        if error is not None and isinstance(error[1], Exception):
+            self.keep_broken(self.root, False, "", error[1])
 
     def pytest_sessionstart(self) -> None:
         self.intercept_imports()
@@ -142,33 +258,71 @@ class Session:
         path = os.path.realpath(str(getattr(collector, "path", "")))
         if self.module is None and path == self.asserts.path and hasattr(collector, "getmodpath"):
             self.module = collector
+        self.visits.start()
 
-    def pytest_collectreport(self, report: Any) -> None:
-        if report.failed and not self.collect_error:
-            crash = getattr(report.longrepr, "reprcrash", None)
-            text = crash.message if crash is not None else last_line(str(report.longrepr))
-            self.collect_error = "%s: %s" % (report.nodeid or "collection", text)
+    def pytest_pycollect_makeitem(self, collector: Any, name: str, obj: Any) -> Optional[List[Any]]:
+        # The module is imported by now.
+        self.visits.stop()
+        if is_function_name(collector, name, obj) and not self.is_wanted(collector, name, obj):
+            self.left_out.add((os.path.realpath(str(collector.path)), dotted(collector, name)))
+            return []
+        return None
+
+    def is_wanted(self, collector: Any, name: str, _obj: Any) -> bool:
+        """Whether a test is to be collected."""
+        names = self.chosen_names.get(os.path.realpath(str(collector.path)), ())
+        return dotted(collector, name) in names
+
+    def pytest_exception_interact(self, node: Any, call: Any) -> None:
+        if hasattr(node, "collect"):
+            self.keep_broken(*place_of(node), call.excinfo.value)
+
+    def pytest_make_collect_report(self, collector: Any) -> Any:
+        outcome = yield
+        self.visits.stop()
+        if outcome.excinfo is None and outcome.get_result().skipped:
+            text = str(outcome.get_result().longrepr[-1])
+            reason = text[len("Skipped: ") :] if text.startswith("Skipped: ") else text
+            self.broken.append(Broken(*place_of(collector), "skipped", reason))
+
+    def keep_broken(self, path: str, is_doctest: bool, classes: str, error: BaseException) -> None:
+        """From here on the tests in it count as failed, or say nothing."""
+        inner = raised(error, error.__traceback__)[0]
+        broken = broken_by(inner, self.visits, self.root, path, is_doctest, classes)
+        self.broken.append(broken)
+
+    def tell_uncollected(self, run: Run, tests: Sequence[Dict[str, str]]) -> None:
+        for test in tests:
+            for broken in self.broken:
+                if broken.holds(test):
+                    run.keep_uncollected(test, broken)
+                    break
+
+    def pytest_runtest_setup(self, item: Any) -> None:
+        if self.run is not None:
+            self.run.begin("setup", item.nodeid)
 
     def pytest_runtest_call(self, item: Any) -> None:
         if self.run is not None:
-            self.run.watch.start(item.nodeid)
+            self.run.begin("call", item.nodeid)
 
-    def pytest_runtest_teardown(self) -> None:
+    def pytest_runtest_teardown(self, item: Any) -> None:
         if self.run is not None:
-            self.run.watch.stop()
+            self.run.stop()
+            self.run.begin("teardown", item.nodeid)
 
-    def pytest_runtest_makereport(self, call: Any) -> None:
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         if self.run is not None:
-            self.run.watch.stop()
+            self.run.stop()
             if call.excinfo is not None:
-                self.run.keep_failure(call.excinfo)
+                self.run.keep_failure(call.excinfo, item.nodeid, call.when)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         if self.run is not None:
             self.run.keep_report(report)
 
     def assert_items(self) -> List[Any]:
-        if self.module is None or self.collect_error:
+        if self.module is None or any(one.path == self.asserts.path for one in self.broken):
             return []
         return self.asserts.items(self.module)
 
@@ -177,23 +331,26 @@ class ChoosingSession(Session):
     """Keeps the chosen tests at collection, which is for one run only."""
 
     def __init__(
-        self,
-        asserts: ModuleAsserts,
-        others: Mapping[str, bytes],
-        run: Run,
-        tests: Sequence[Dict[str, str]],
+        self, asserts: ModuleAsserts, others: Mapping[str, bytes], run: Run, stop_early: bool
     ) -> None:
-        super().__init__(asserts, others, run)
-        self.tests = tests
+        order = run.order
+        super().__init__(asserts, others, order["root"], order["tests"], run.visits, run)
+        self.stop_early = stop_early
         self.chosen: List[Any] = []
 
     def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
         every = chosen_items(Index(items), self.assert_items(), self.tests)
-        dropped = [item for item in items if item not in every]
+        kept = set(every)
+        dropped = [item for item in items if item not in kept]
         if dropped:
             config.hook.pytest_deselected(items=dropped)
         items[:] = every
         self.chosen = every
+
+    def pytest_runtest_logfinish(self) -> None:
+        # pytest's own `-x` would stop at a file that cannot be collected.
+        if self.stop_early and self.run is not None and self.run.has_failed and self.chosen:
+            self.chosen[0].session.shouldfail = "a test has failed"
 
 
 def buffers(texts: Mapping[str, bytes]) -> List[ModuleAsserts]:
@@ -203,44 +360,6 @@ def buffers(texts: Mapping[str, bytes]) -> List[ModuleAsserts]:
         with contextlib.suppress(SyntaxError, ValueError, RecursionError):
             found.append(ModuleAsserts(path, text, set(), True))
     return found
-
-
-def chosen_items(
-    index: "Index", asserts: Sequence[Any], tests: Sequence[Dict[str, str]]
-) -> List[Any]:
-    """pytest's items for the tests of an order, in its order, each once."""
-    found: List[Any] = []
-    for test in tests:
-        found += asserts if test["kind"] == "asserts" else index.items_of(test)
-    return list(dict.fromkeys(found))
-
-
-class Index:
-    """pytest's items by what an order calls them."""
-
-    def __init__(self, items: Sequence[Any]) -> None:
-        self.functions: Dict[Any, List[Any]] = {}
-        self.doctests: List[Any] = []
-        paths: Dict[str, str] = {}
-        for item in items:
-            place = str(item.path)
-            path = paths.get(place) or paths.setdefault(place, os.path.realpath(place))
-            if hasattr(item, "dtest"):
-                self.doctests.append((path, "." + item.name, item))
-            else:
-                name = item.nodeid.partition("::")[2].partition("[")[0].replace("::", ".")
-                self.functions.setdefault((path, name), []).append(item)
-
-    def items_of(self, test: Dict[str, str]) -> List[Any]:
-        path, name = os.path.realpath(test["path"]), test["name"]
-        if test["kind"] == "function":
-            found: List[Any] = self.functions.get((path, name), [])
-            return found
-        return [
-            item
-            for place, dotted, item in self.doctests
-            if place == path and dotted.endswith("." + name)
-        ]
 
 
 def assert_words(tests: Sequence[Dict[str, str]]) -> "set[str]":

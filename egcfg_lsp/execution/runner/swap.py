@@ -19,7 +19,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_MOVED = 400
-"""Functions whose lines are moved; in a module with more of them the lines shown are not the text's."""
+"""Functions whose lines are moved; a module with more of them would take too long."""
 
 
 class SwapError(Exception):
@@ -92,12 +92,14 @@ class Place:
 
     def exchange(self, module: CodeType) -> None:
         """Give the live functions the code of a compiled module. Raises SwapError."""
+        if self.n_moved and len(self.below) > MAX_MOVED:
+            raise SwapError("the lines of %d functions would have to be moved" % len(self.below))
         code = code_at(module, self.outer.name, self.outer_first)
         for function in self.functions:
             if code.co_freevars != function.__code__.co_freevars:
                 raise SwapError("its free variables are others")
             function.__code__ = code
-        if self.n_moved and len(self.below) <= MAX_MOVED:
+        if self.n_moved:
             for function in self.below:
                 function.__code__ = moved(function.__code__, self.n_moved)
 

@@ -159,6 +159,14 @@ class Tracer:
         """Watched lines that no test executed."""
         return sorted(self.lines - self._all_hit())
 
+    def hit(self) -> "Set[int]":
+        """Lines of the module that ran in any test."""
+        return set(self._all_hit())
+
+    def hit_last(self) -> "Set[int]":
+        """Lines of the module that ran in the test that was started last."""
+        return set() if self._recording is None else set(self._recording.hit)
+
     def has_entered(self) -> bool:
         """Whether a function with a watched line was entered, if there is one."""
         return not self.entries or bool(self.entries & self._all_hit())

@@ -11,19 +11,25 @@ import json
 import os
 import socket
 import sys
-from typing import Any, Dict
+import tempfile
+from importlib import util
+from typing import Any, Dict, List
 
 from . import child, collection, frames
 from .cold import become_project
 from .confinement import (
     ConfinementError,
     close_others,
-    die_with_parent,
+    confine_further,
+    lower_limits,
     reserve,
     settle,
     silence,
 )
 from .nursery import Nursery
+
+COLLECTION_CPU_SECONDS = 600
+"""In all of a collection's life, forking included; then it ends, and another one is made."""
 
 
 def main() -> None:
@@ -41,11 +47,11 @@ def main() -> None:
     silence(2)
     with socket.socket(fileno=control) as channel:
         frames.send(control, {"tasks": n_tasks()})
-        serve(channel, order["confinement"])
+        serve(channel, order["confinement"], order["root"])
     os._exit(0)
 
 
-def serve(channel: socket.socket, plan: Dict[str, Any]) -> None:
+def serve(channel: socket.socket, plan: Dict[str, Any], root: str) -> None:
     """Until the server closes the channel."""
     nursery = Nursery(plan["tmp"]["folder"])
     while True:
@@ -54,10 +60,18 @@ def serve(channel: socket.socket, plan: Dict[str, Any]) -> None:
             return
         number = command.get("number", 0)
         if command["do"] == "preload":
-            preload(command["modules"])
+            # A collection has named them, which executes what the module under test says.
+            preload([name for name in command["modules"] if not is_below(root, name)])
             frames.send(channel.fileno(), {"tasks": n_tasks()})
         elif command["do"] == "collect":
-            nursery.fork(number, descriptor, lambda end: live_upper(end, plan))
+            folder = command["folder"]
+            nursery.fork(
+                number,
+                descriptor,
+                lambda end, folder=folder: live_upper(end, folder, plan),  # type: ignore[misc]
+            )
+        elif command["do"] == "look":
+            frames.send(channel.fileno(), nursery.look(number))
         elif command["do"] == "fresh":
             folder = command["folder"]
             nursery.fork(
@@ -71,11 +85,40 @@ def serve(channel: socket.socket, plan: Dict[str, Any]) -> None:
             )
 
 
-def live_upper(descriptor: int, plan: Dict[str, Any]) -> None:
+def live_upper(descriptor: int, folder: str, plan: Dict[str, Any]) -> None:
+    """Parted from the zygote and from other collections, whose text is another."""
     descriptor = reserve(descriptor)
-    close_others([descriptor])
-    die_with_parent()
-    collection.live(descriptor, plan)
+    try:
+        close_others([descriptor])
+        os.mkdir(folder, 0o700)
+        for name in ("TMPDIR", "HOME"):
+            os.environ[name] = folder
+        tempfile.tempdir = folder
+        lower_limits({"RLIMIT_CPU": COLLECTION_CPU_SECONDS})
+        confine_further(plan, folder, has_children=True)
+    except (ConfinementError, OSError) as error:
+        frames.send(descriptor, {"error": str(error)})
+        return
+    collection.live(descriptor, {**plan, "tmp": {**plan["tmp"], "folder": folder}})
+
+
+def is_below(root: str, name: str) -> bool:
+    """Whether a module is of the project itself, or cannot be found."""
+    try:
+        spec = util.find_spec(name.partition(".")[0])
+        places: List[str] = [] if spec is None else [spec.origin or "", *locations(spec)]
+    except BaseException:  # finders are the packages'
+        return True
+    root = os.path.join(os.path.realpath(root), "")
+    packages = tuple(path for path in sys.path if path.endswith("-packages"))
+    return not places or any(
+        os.path.realpath(place).startswith(root) and not place.startswith(packages)
+        for place in places
+    )
+
+
+def locations(spec: Any) -> List[str]:
+    return list(spec.submodule_search_locations or [])
 
 
 def default_plugins() -> "list[str]":

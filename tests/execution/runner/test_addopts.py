@@ -16,7 +16,7 @@ from egcfg_lsp.execution.runner.addopts import addopts_of, kept
         ("--import-mode importlib --cov=x --cov-report term -n auto", "--import-mode importlib"),
         ("-p no:warnings -p xdist -pno:cov -p pytest_cov", "-p no:warnings -p no:cov"),
         ("-p no_such_module_at_all", ""),
-        ("-W error -Wignore::Warning --strict-markers", "-W error -W ignore::Warning --strict-markers"),
+        ("-W error -Wignore::Warning --strict-markers", "-W error -W ignore::Warning"),
         ("-x --maxfail=1 --reruns 3 -k slow -m 'not slow' --lf -s", ""),
         ("--ds=project.settings", ""),
         ("-W", "-W "),
