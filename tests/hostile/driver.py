@@ -51,6 +51,21 @@ END = "the end"
 COLLECT_SECONDS = 8.0
 """For a collection that does not end; the pool's own limit is longer."""
 HONEST = case("honest", "return a + b", Expect.PASSED)
+NEXT = case(
+    "the next run",
+    """
+import tempfile
+assert not os.listdir(os.environ["TMPDIR"])
+tempfile.TemporaryFile().close()
+assert all(map(os.get_blocking, range(3))), "descriptors do not block"
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, ()) and not signal.sigpending()
+assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
+assert os.getcwd() == W["project"] and os.umask(0o022) == 0o022
+return a + b
+""",
+    Expect.PASSED,
+)
+"""Sees whatever the run before could have left for it."""
 RESTING = replace(
     case("sibling", "time.sleep(4)\nreturn a + b", Expect.PASSED), deadline_seconds=4 * LONG_SECONDS
 )
@@ -133,7 +148,7 @@ Run = Callable[[Case], Awaitable[Ending]]
 
 async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
     """What the run said, and what is wrong."""
-    before = host.state()
+    before = await host.steady()
     most = one.deadline_seconds + GRACE_SECONDS
     try:
         ending = await asyncio.wait_for(run(one), most)
@@ -155,7 +170,7 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
 async def problems_of_next(run: Run, resting: Resting) -> list[str]:
     """Of the pool at rest, and of the next run in it, which is to be as if none had been before."""
     problems = await resting.rest()
-    next_one = await run(HONEST)
+    next_one = await run(NEXT)
     if not (next_one.has_passed and next_one.is_swapped):
         problems.append(f"the next run in the pool: {next_one.told} {next_one.problems}")
     return [*problems, *await resting.rest()]

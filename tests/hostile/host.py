@@ -144,8 +144,9 @@ class Host:
             "System V IPC": [Path(f"/proc/sysvipc/{n}").read_text() for n in ("shm", "sem", "msg")],
             "host name": list(os.uname()),
             "descriptors": self.descriptors(),
-            # The event loop's own pool grows when it likes, up to its limit.
-            "threads": [t.name for t in threading.enumerate() if not t.name.startswith("asyncio_")],
+            # The event loop's own pool grows when it likes, up to its limit,
+            # and one waits for each process, which are counted.
+            "threads": [t.name for t in threading.enumerate() if not t.name.startswith("asyncio")],
             "canary": _process_state(canary),
             "driver": _process_state(os.getpid()),
             "its limits": [
@@ -157,6 +158,17 @@ class Host:
             "its folder": str(Path.cwd()),
             "locks on project files": self.locks(),
         }
+
+    async def steady(self) -> State:
+        """The state between runs: what looks at a pool's memory may just have a file open."""
+        state = self.state()
+        if self.resting is not None:
+            end = time.monotonic() + SETTLE_SECONDS
+            earlier = None
+            while state["descriptors"] != earlier and time.monotonic() < end:
+                await asyncio.sleep(0.05)
+                earlier, state = state["descriptors"], self.state()
+        return state
 
     async def settled(self, before: State) -> State:
         """The state once it is as before, or after `SETTLE_SECONDS`."""

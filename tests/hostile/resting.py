@@ -21,6 +21,7 @@ from egcfg_lsp.execution.zygote import N_PARKED, Zygote
 
 REST_SECONDS = 10.0
 """Within this a pool that nobody uses is at rest, also on a busy machine."""
+MAX_TOLD = 5
 N_OF_ZYGOTE = 3
 """Bubblewrap's process, the first of the namespace, and the zygote."""
 
@@ -85,12 +86,18 @@ class Resting:
 
 def problems_of(zygote: Zygote) -> list[str]:
     n_expected, folders = 0, set()
-    if not zygote.problem:
-        n_expected = N_OF_ZYGOTE
-        for collection in zygote.collections:
-            n_expected += 1 + N_PARKED
-            folders |= {one.folder for one in collection._parked}
     problems = []
+    if not zygote.problem:
+        n_expected = N_OF_ZYGOTE + len(zygote.alive)
+        known = set()
+        for collection in zygote.collections:
+            parked = {one.number for one in collection._parked}
+            known |= {collection.number, *parked}
+            folders |= {one.folder for one in collection._parked}
+            if len(parked) != N_PARKED:
+                problems.append(f"{len(parked)} are parked")
+        if known != zygote.alive:
+            problems.append(f"{zygote.alive - known} are used and alive")
     if zygote.n_running:
         problems.append("a run goes on")
     found = {pid: command_of(pid) for pid in family_of(zygote)}
@@ -102,7 +109,8 @@ def problems_of(zygote: Zygote) -> list[str]:
 
 
 def problems_of_tmp(zygote: Zygote, folders: set[str]) -> list[str]:
-    """Nothing is in the zygote's `/tmp` but the empty folders of what is parked."""
+    """Nothing is in the zygote's `/tmp` but the empty folders of what is parked, and what the
+    imports of a collection, for which it is still there, have made."""
     first = psutil.Process(zygote.running.process.pid).children()
     if not first:
         return ["the zygote has no first process"]
@@ -111,13 +119,26 @@ def problems_of_tmp(zygote: Zygote, folders: set[str]) -> list[str]:
     kept = [*map(Path, folders), RUNNER]
     allowed = {str(path) for one in kept for path in (one, *one.parents)}
     device = os.lstat(f"{root}/tmp").st_dev
-    found = []
-    for folder, below, names in os.walk(f"{root}/tmp"):
-        # What is mounted below is the project's, or the interpreter's.
-        below[:] = [name for name in below if os.lstat(f"{folder}/{name}").st_dev == device]
+    own = {str(Path(one).parent) for one in folders}
+    found: list[str] = []
+
+    def tell(error: OSError) -> None:
+        found.append(f"{error}")
+
+    for folder, below, names in os.walk(f"{root}/tmp", onerror=tell):
         here = Path("/", os.path.relpath(folder, root))
-        found += [str(here / name) for name in (*below, *names)]
-    return [f"{path} is left" for path in found if path not in allowed]
+        found += [f"{here / name} is left" for name in names if str(here) not in own]
+        for name in [*below]:
+            path = str(here / name)
+            with suppress(FileNotFoundError):
+                is_ours = os.lstat(f"{folder}/{name}").st_dev == device
+                if is_ours and path not in allowed and str(here) not in own:
+                    found.append(f"{path} is left")
+                # What is mounted is the project's, or the interpreter's.
+                if is_ours and path in allowed:
+                    continue
+            below.remove(name)
+    return found[:MAX_TOLD]
 
 
 def family_of(zygote: Zygote) -> set[int]:

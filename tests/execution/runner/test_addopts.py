@@ -31,19 +31,19 @@ def test_kept(given: str, wanted: str) -> None:
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("pytest.ini", "[pytest]\naddopts = --strict-markers\n    -W error\n"),
-        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--strict-markers -W error'\n"),
-        ("pyproject.toml", "[tool.pytest]\naddopts = ['--strict-markers', '-W', 'error']\n"),
-        ("tox.ini", "[pytest]\naddopts = --strict-markers -W error\n"),
-        ("setup.cfg", "[tool:pytest]\naddopts = --strict-markers -W error\n"),
-        ("sub/pytest.ini", "[pytest]\naddopts = --strict-markers -W error\n"),
+        ("pytest.ini", "[pytest]\naddopts = --noconftest\n    -W error\n"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = '--noconftest -W error'\n"),
+        ("pyproject.toml", "[tool.pytest]\naddopts = ['--noconftest', '-W', 'error']\n"),
+        ("tox.ini", "[pytest]\naddopts = --noconftest -W error\n"),
+        ("setup.cfg", "[tool:pytest]\naddopts = --noconftest -W error\n"),
+        ("sub/pytest.ini", "[pytest]\naddopts = --noconftest -W error\n"),
     ],
 )
 def test_configurations(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / name).write_text(text)
     (tmp_path / "setup.cfg").touch()
-    wanted = ["--strict-markers", "-W", "error"]
+    wanted = ["--noconftest", "-W", "error"]
     assert addopts_of(str(tmp_path), [str(tmp_path / "sub" / "test_x.py")]) == wanted
 
 

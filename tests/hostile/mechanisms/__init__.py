@@ -13,6 +13,7 @@ from tests.hostile.mechanisms import (
     memory,
     network,
     processes,
+    siblings,
     signals,
     timing,
 )
@@ -29,6 +30,7 @@ MECHANISMS: dict[str, tuple[Case, ...]] = {
     "kernel": kernel.CASES,
     "interpreter": interpreter.CASES,
     "forging": forging.CASES,
+    "siblings": siblings.CASES,
 }
 CASES: dict[str, Case] = {
     f"{mechanism}: {case.name}": case for mechanism, cases in MECHANISMS.items() for case in cases
