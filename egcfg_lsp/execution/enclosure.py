@@ -276,14 +276,16 @@ async def _in_namespaces(
                 info.close()
                 telling = asyncio.ensure_future(_First.of(info_end))
                 try:
-                    # Between its start and its waiting for our death, nothing else would end it.
                     first = await asyncio.shield(telling)
+                    if first is not None and facts.spare_uid is not None:
+                        _map_users(first.pid, facts.spare_uid)
+                        ready_end.write(b"+")
+                    yield process
                 finally:
+                    # Until it waits for bubblewrap's death, nothing else would end it.
                     first = await _settled(telling)
-                if first is not None and facts.spare_uid is not None:
-                    _map_users(first.pid, facts.spare_uid)
-                    ready_end.write(b"+")
-                yield process
+                    if first is not None:
+                        first.kill()
     finally:
         if first is not None:
             await first.end()
@@ -320,10 +322,12 @@ class _First:
         except (ValueError, KeyError, ProcessLookupError):
             return None
 
-    async def end(self) -> None:
-        """End it, and wait until it has ended, which is after all others."""
+    def kill(self) -> None:
         with suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.descriptor, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """Wait until it has, which is after all others."""
         ended = asyncio.Event()
         loop = asyncio.get_running_loop()
         loop.add_reader(self.descriptor, ended.set)
