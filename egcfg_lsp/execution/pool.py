@@ -19,12 +19,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from egcfg_lsp.execution import Ending, How, Job, RunResult, SandboxState
+from egcfg_lsp.execution.forks import SlowerNeededError, ZygoteError
 from egcfg_lsp.execution.interpreter import Interpreter
 from egcfg_lsp.execution.record import late
 from egcfg_lsp.execution.sandbox import KernelSandbox, order_of, unsafe_mount
 from egcfg_lsp.execution.stub import Stub, stub_of
 from egcfg_lsp.execution.tiers import Tier
-from egcfg_lsp.execution.zygote import Collection, SlowerNeededError, Zygote, ZygoteError
+from egcfg_lsp.execution.zygote import Collection, Zygote
 
 log = logging.getLogger(__name__)
 MAX_PROJECTS, MAX_COLLECTIONS, MAX_REMEMBERED = 3, 3, 200

@@ -65,9 +65,7 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
     if _has_types(value, {"syntax_error": str}):
         error = value["syntax_error"]
         reason = for_people(f"not run: the file does not compile with it ({error})")
-        return RunResult(
-            Status.INCONCLUSIVE, reason=reason, compiles=False, ending=Ending.ERROR
-        )
+        return RunResult(Status.INCONCLUSIVE, reason=reason, compiles=False, ending=Ending.ERROR)
     trace = value.pop("trace", 0)
     if not _has_types(value, VERDICT) or not isinstance(trace, dict | None):
         return inconclusive(NO_RESULT)

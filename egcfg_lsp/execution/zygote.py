@@ -8,7 +8,6 @@ closed, which ends every process of its namespace. Knows nothing of jobs, nor of
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import logging
 import secrets
@@ -29,8 +28,17 @@ from egcfg_lsp.execution.enclosure import (
     feed_and_drain,
     resident_bytes,
 )
+from egcfg_lsp.execution.forks import (
+    NUMBERS,
+    Child,
+    SlowerNeededError,
+    ZygoteError,
+    new_folder,
+    result_in,
+    strings,
+)
 from egcfg_lsp.execution.interpreter import Interpreter
-from egcfg_lsp.execution.record import inconclusive, result_of, timed_out, without_record
+from egcfg_lsp.execution.record import inconclusive, timed_out, without_record
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -48,23 +56,6 @@ N_PARKED = 3
 LARGEST_ANSWER = 1 << 20
 
 
-class ZygoteError(Exception):
-    """It cannot be used, or not any more; the message is for people."""
-
-
-class SlowerNeededError(Exception):
-    """This way of running says nothing; the message, for people, says why."""
-
-
-@dataclass
-class Child:
-    """Forked and confined, waiting for its order."""
-
-    number: int
-    folder: str
-    channel: Channel
-
-
 class Parent:
     """A process that forks children on command: the zygote, or one of its collections."""
 
@@ -76,7 +67,7 @@ class Parent:
 
     async def child(self, command: str) -> Child:
         """A new child that is ready for its order. Raises ZygoteError, OSError."""
-        child = Child(next(_NUMBERS), new_folder(self.folder), Channel())
+        child = Child(next(NUMBERS), new_folder(self.folder), Channel())
         self.zygote.alive.add(child.number)
         try:
             await self.tell(
@@ -107,7 +98,7 @@ class Parent:
                 await child.channel.send({**order, "nonce": nonce, "deadline": deadline_seconds})
                 record = await child.channel.receive()
             if record is not None:
-                return _result(record, nonce)
+                return result_in(record, nonce)
             patience = PATIENCE_SECONDS
         except TimeoutError:
             return timed_out(deadline_seconds)
@@ -284,7 +275,7 @@ class Zygote:
 
     async def collect(self, order: Mapping[str, object]) -> Collection:
         """Raises ZygoteError, SlowerNeededError if nothing can be collected."""
-        channel, number = Channel(), next(_NUMBERS)
+        channel, number = Channel(), next(NUMBERS)
         collection = Collection(self, channel, number)
         self.alive.add(number)
         self.n_running += 1
@@ -311,8 +302,8 @@ class Zygote:
             reason = "the collection has ended" if answer is None else str(answer["error"])
             raise SlowerNeededError(reason)
         collection.slow = str(answer.get("slow", ""))
-        collection.files = tuple(map(Path, _strings(answer.get("files"))))
-        collection.modules = tuple(_strings(answer.get("modules")))
+        collection.files = tuple(map(Path, strings(answer.get("files"))))
+        collection.modules = tuple(strings(answer.get("modules")))
         if collection.slow:
             await collection.close()
         else:
@@ -406,25 +397,3 @@ class Zygote:
             raise self.broke(str(answer["error"]))
         if answer.get("tasks") != 1:
             raise self.broke("importing the packages leaves threads behind")
-
-
-_NUMBERS = itertools.count(1)
-
-
-def new_folder(parent: str) -> str:
-    return f"{parent}/{secrets.token_hex(8)}"
-
-
-def _result(record: bytes, nonce: str) -> RunResult:
-    """Raises SlowerNeededError."""
-    try:
-        value = json.loads(record)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict) and value.get("nonce") == nonce and type(value.get("slow")) is str:
-        raise SlowerNeededError(value["slow"])
-    return result_of(record, nonce, 0, b"")
-
-
-def _strings(value: object) -> list[str]:
-    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,8 +109,7 @@ NO_VERDICT: dict[str, tuple[str, dict[str, str], str]] = {
         {
             "test_it.py": IMPORTS + GOOD,
             "test_more.py": "import pytest\npytest.importorskip('not_installed')\n"
-            + "from calc import add\n"
-            + GOOD,
+            "from calc import add\n" + GOOD,
         },
         "test_more.py::test_good test_it.py::test_good",
     ),
@@ -210,10 +208,9 @@ FAILS: dict[str, tuple[str, str, dict[str, str], str]] = {
         ADD,
         "return 1 / 0",
         {
-            "test_it.py": "import subprocess, sys, pytest\n"
-            "@pytest.fixture\ndef output():\n    return subprocess.check_output("
-            "[sys.executable, '-c', 'import calc; calc.add(1, 2)'])\n"
-            "def test_good(output): assert output == b''\n"
+            "test_it.py": "import subprocess, pytest\nfrom calc import add\n"
+            "@pytest.fixture\ndef output(): raise subprocess.CalledProcessError(1, 'calc.py')\n"
+            "def test_good(output): assert add(1, 2) == 3\n"
         },
         "CalledProcessError",
     ),
@@ -359,7 +356,7 @@ async def test_lines_that_cannot_all_be_moved_are_not_counted_as_others(
     tmp_path: Path, pool: Pool
 ) -> None:
     """Below the target stands a helper that runs, on what becomes one of the suggested lines."""
-    helpers = "".join(f"\n\ndef helper_{i}(a):\n    return a\n" for i in range(MAX_MOVED + 1))
+    helpers = "".join(f"\ndef helper_{i}(a):\n    return a\n" for i in range(MAX_MOVED + 1))
     module = ADD + helpers
     test = "import calc\ndef test_a(): assert calc.add(1, 2) == calc.helper_0(3)\n"
     root = written(tmp_path, {"calc.py": module.replace("$", "pass"), "test_it.py": test})
@@ -370,4 +367,20 @@ async def test_lines_that_cannot_all_be_moved_are_not_counted_as_others(
         assert result.how is not How.SWAPPED
     job = job_for(root, "return a + b", "test_it.py::test_a", module=module)
     assert (await pool.run(job)).how is How.SWAPPED
-    assert replace(job, fresh=True).fresh
+
+
+async def test_a_module_of_which_pytest_is_made_is_never_that_of_the_disk(
+    tmp_path: Path, pool: Pool
+) -> None:
+    """A zygote has imported it with pytest, before there was a candidate."""
+    module = "from _pytest._py import error, path\n\n\n" + ADD
+    files = {
+        "py.py": module.replace("$", "return a + b"),
+        "test_it.py": "from py import add\n" + GOOD,
+    }
+    root = written(tmp_path, files)
+    for body, status in (("return a + b", Status.PASSED), ("return 0", Status.FAILED)):
+        job = job_for(root, body, "test_it.py::test_good", module=module, path="py.py")
+        for result in await runs(pool, job):
+            assert result.status is status, result
+            assert result.how is not How.FRESH, result

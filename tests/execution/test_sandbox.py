@@ -359,7 +359,7 @@ async def test_flood_of_output_is_bounded(project: Path) -> None:
             {"tests/test_calc.py": "import pytest\n@pytest.mark.skip\ndef test_small(): pass\n"},
             "the tests were skipped",
         ),
-        ({"conftest.py": "raise RuntimeError('broken conftest')\n"}, "pytest ended with an error"),
+        ({"conftest.py": "raise RuntimeError('broken conftest')\n"}, "broken conftest"),
     ],
 )
 async def test_tests_that_cannot_run_are_inconclusive(

@@ -158,7 +158,7 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
         ending = Ending("nothing", (f"raised {type(error).__name__}: {error}",))
     problems = [*ending.problems]
     if host.resting is not None:
-        problems += await problems_of_next(run, host.resting)
+        problems += await problems_of_next(run, host.resting, one.is_heavy)
     after = await host.settled(before)
     problems += differences(before, after)
     restore(before, after, host)
@@ -167,8 +167,10 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
     return ending.told, problems
 
 
-async def problems_of_next(run: Run, resting: Resting) -> list[str]:
+async def problems_of_next(run: Run, resting: Resting, is_heavy: bool) -> list[str]:
     """Of the pool at rest, and of the next run in it, which is to be as if none had been before."""
+    if is_heavy:  # what comes later is found when the pool counts its processes
+        await asyncio.sleep(2 * zygotes.REST_SECONDS)
     problems = await resting.rest()
     next_one = await run(NEXT)
     if not (next_one.has_passed and next_one.is_swapped):

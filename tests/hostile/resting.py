@@ -116,7 +116,7 @@ def problems_of_tmp(zygote: Zygote, folders: set[str]) -> list[str]:
         return ["the zygote has no first process"]
     root = f"/proc/{first[0].pid}/root"
     # Also those in which something is mounted.
-    kept = [*map(Path, folders), RUNNER]
+    kept = [*map(Path, (*folders, zygote.running.tmp)), RUNNER]
     allowed = {str(path) for one in kept for path in (one, *one.parents)}
     device = os.lstat(f"{root}/tmp").st_dev
     own = {str(Path(one).parent) for one in folders}

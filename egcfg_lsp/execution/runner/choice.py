@@ -103,6 +103,7 @@ def broken_by(
     else:
         is_related = visits.is_module_passed_by(traceback)
     place = os.path.relpath(path, os.path.realpath(root))
+    place = "before the tests" if place == "." else place
     outcome = "failed" if is_related else "error"
     return Broken(path, is_doctest, classes, outcome, clip("%s: %s" % (place, in_words(error))))
 

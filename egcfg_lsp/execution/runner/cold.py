@@ -99,7 +99,7 @@ def record_of(session: ChoosingSession, run: Run, arguments: List[str]) -> Dict[
     import pytest
 
     status = 0
-    if any(is_file_of(module, session.asserts.path) for module in [*sys.modules.values()]):
+    if is_imported(session.asserts.path):
         session.visits.start()  # pytest itself is made of it
     try:
         status = int(pytest.main(arguments, plugins=[session]))
@@ -117,12 +117,12 @@ def record_of(session: ChoosingSession, run: Run, arguments: List[str]) -> Dict[
     return run.record()
 
 
-def is_file_of(module: Any, path: str) -> bool:
-    file = getattr(module, "__file__", None)
-    return (
-        isinstance(file, str)
-        and os.path.basename(file) == os.path.basename(path)
-        and os.path.realpath(file) == path
+def is_imported(path: str) -> bool:
+    name, real = os.path.basename(path), os.path.realpath(path)
+    files = (getattr(module, "__file__", None) for module in [*sys.modules.values()])
+    return any(
+        isinstance(file, str) and os.path.basename(file) == name and os.path.realpath(file) == real
+        for file in files
     )
 
 

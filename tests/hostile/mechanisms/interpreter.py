@@ -33,7 +33,7 @@ CASES = (
     case("segmentation fault", "ctypes.string_at(0)", Expect.INCONCLUSIVE),
     case("segmentation fault with faulthandler", """
         import faulthandler
-        faulthandler.enable()
+        faulthandler.enable(sys.__stderr__)
         ctypes.string_at(0)
     """, Expect.INCONCLUSIVE),
     case("illegal instruction", """
