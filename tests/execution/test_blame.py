@@ -281,6 +281,19 @@ async def test_strictness_about_plugins_is_not_held_against_the_test(
         assert result == RunResult(Status.PASSED, 1, 1), result
 
 
+async def test_hypothesis_without_its_database(tmp_path: Path, pool: Pool) -> None:
+    """Where warnings are errors; it would like to keep its examples in the project."""
+    test = (
+        "from hypothesis import given, strategies as st\nfrom calc import add\n"
+        "@given(st.integers())\ndef test_good(a): assert add(a, 1) - 1 == a\n"
+    )
+    ini = "[pytest]\nfilterwarnings = error\n"
+    root = written(tmp_path, {"calc.py": ADD, "test_it.py": test, "pytest.ini": ini})
+    for body, status in (("return a + b", Status.PASSED), ("return a * b", Status.FAILED)):
+        for result in await runs(pool, job_for(root, body, "test_it.py::test_good", seconds=90)):
+            assert (result.status, result.n_tests) == (status, 1), result
+
+
 BESIDE: dict[str, str] = {
     "a fixture": "@pytest.fixture\ndef sum(): return calc.add(1, 2)\n"
     "def test_good(sum): assert sum == 3\n",

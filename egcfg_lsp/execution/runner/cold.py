@@ -28,10 +28,12 @@ WITHOUT = ("cacheprovider", "faulthandler", "randomly", "random_order")
 WITHOUT_SETTINGS = ("required_plugins=", "strict_markers=false", "strict_config=false")
 """What insists on plugins that are left out here, or are not installed."""
 OUR_WARNINGS = (
-    "PytestConfigWarning", "PytestUnknownMarkWarning", "PytestAssertRewriteWarning",
-    "PytestCacheWarning",
+    ":pytest.PytestConfigWarning", ":pytest.PytestUnknownMarkWarning",
+    ":pytest.PytestAssertRewriteWarning", ":pytest.PytestCacheWarning",
+    "The database setting is not configured",
 )  # fmt: skip
-"""What our way of running may cause: options and marks of such plugins, modules imported before."""
+"""What our way of running may cause, as `message:category`: options and marks of such plugins,
+modules imported before, a project that Hypothesis cannot write to."""
 
 
 def main() -> None:
@@ -154,7 +156,7 @@ def pytest_arguments(root: str, tests: List[Dict[str, str]]) -> List[str]:
     for setting in WITHOUT_SETTINGS:
         arguments += ["-o", setting]
     for warning in OUR_WARNINGS:
-        arguments += ["-W", "ignore::pytest." + warning]
+        arguments += ["-W", "ignore:" + warning]
     arguments.append("--continue-on-collection-errors")
     if any(test["kind"] == "doctest" for test in tests):
         arguments.append("--doctest-modules")
