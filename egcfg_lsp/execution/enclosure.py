@@ -258,7 +258,15 @@ async def _started(command: Sequence[str], descriptors: Sequence[int]) -> AsyncI
         if process is not None and process.returncode is None:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+            await _ended(process)
+
+
+async def _ended(process: Process) -> None:
+    """asyncio tells it only once the pipes have ended too, and a full buffer keeps one from that."""
+    assert process.stderr is not None
+    while await process.stderr.read(RECORD_BYTES):
+        pass
+    await process.wait()
 
 
 async def _settled(task: asyncio.Future[T]) -> T | None:

@@ -349,6 +349,25 @@ async def test_flood_of_output_is_bounded(project: Path) -> None:
     assert (await run(job_for(project, body))).status is Status.PASSED
 
 
+@pytest.mark.parametrize("tier", TIERS)
+async def test_flood_of_output_without_end_ends_at_the_deadline(project: Path, tier: Tier) -> None:
+    body = (
+        "import os, stat\n"
+        "pipes = [n for n in range(2, 256) if os.path.exists(f'/dev/fd/{n}')"
+        " and stat.S_ISFIFO(os.fstat(n).st_mode)]\n"
+        "assert pipes\n"
+        "while True:\n"
+        "    for n in pipes: os.set_blocking(n, False)\n"
+        "    for n in pipes:\n"
+        "        try: os.write(n, b'x' * 65536)\n"
+        "        except OSError: pass\n"
+    )
+    job = job_for(project, body, deadline_seconds=2)
+    for _ in range(3):
+        result = await asyncio.wait_for(run(job, tier), 30)
+        assert result.reason == "no result within 2 s"
+
+
 @pytest.mark.parametrize(
     ("files", "reason"),
     [

@@ -106,6 +106,7 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
         ending = Ending("nothing", (f"raised {type(error).__name__}: {error}",))
     after = await host.settled(before)
     problems = [*ending.problems, *differences(before, after)]
+    problems += host.described({*after["processes"]} - {*before["processes"]})
     restore(before, after, host)
     if (one.is_heavy or problems) and not (honest := await run(HONEST)).has_passed:
         problems.append(f"an honest run right afterwards: {honest.told}")
