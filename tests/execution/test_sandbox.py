@@ -15,7 +15,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from egcfg_lsp.execution import Job, RunResult, Status, facts
+from egcfg_lsp.execution import Job, RunResult, Status, enclosure, facts
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.runner import landlock
 from egcfg_lsp.execution.sandbox import KernelSandbox, unsafe_mount
@@ -258,6 +258,18 @@ async def test_deadline_leaves_no_process_behind(project: Path, tier: Tier) -> N
     body = "import os, time\nfor _ in range(8):\n    if not os.fork():\n        time.sleep(60)\n"
     job = marked(job_for(project, body + "while True: pass", deadline_seconds=3))
     assert (await run(job, tier)).status is Status.INCONCLUSIVE
+    assert runs_alive(job) == []
+
+
+@pytest.mark.parametrize("tier", TIERS)
+async def test_excess_ends_the_whole_run_at_once(
+    project: Path, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandbox(tier).state()
+    monkeypatch.setattr(enclosure, "MEMORY_BYTES", 300 << 20)
+    body = "import time\nkept = bytearray(b'x' * (400 << 20))\ntime.sleep(60)"
+    job = marked(job_for(project, body, deadline_seconds=40))
+    assert (await run(job, tier)).reason.endswith("MiB of memory")
     assert runs_alive(job) == []
 
 
