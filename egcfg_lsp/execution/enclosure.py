@@ -235,10 +235,23 @@ async def _started(command: Sequence[str], descriptors: Sequence[int]) -> AsyncI
         yield starting.result()
     finally:
         process = await _settled(starting)
-        if process is not None and process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        if process is not None:
+            kill_group(process)
+            await _ended(process)
+
+
+def kill_group(process: Process) -> None:
+    """A process and all it has started, also when it is gone itself: nobody leaves its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _ended(process: Process) -> None:
+    """asyncio tells it only once the pipes have ended too, and a full buffer keeps one from that."""
+    assert process.stderr is not None
+    while await process.stderr.read(RECORD_BYTES):
+        pass
+    await process.wait()
 
 
 async def _settled(task: asyncio.Future[T]) -> T | None:
@@ -374,7 +387,7 @@ async def _watch(one: Enclosed, tmp: Path | None) -> None:
         await asyncio.sleep(WATCH_SECONDS)
         one.excess = await asyncio.to_thread(_excess, one.process.pid, tmp)
         if one.excess and one.process.returncode is None:
-            one.process.kill()
+            kill_group(one.process)
             return
 
 

@@ -26,6 +26,7 @@ from egcfg_lsp.execution.enclosure import (
     Surroundings,
     enclosed,
     feed_and_drain,
+    kill_group,
     resident_bytes,
 )
 from egcfg_lsp.execution.forks import (
@@ -334,8 +335,7 @@ class Zygote:
         if not self.problem:
             self.problem = problem
             log.info("%s", problem)
-            with suppress(ProcessLookupError):
-                self.running.process.kill()
+            kill_group(self.running.process)
         return ZygoteError(problem)
 
     def count_at_rest(self) -> None:

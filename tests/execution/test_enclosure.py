@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,12 @@ def test_environment_is_ours_and_what_is_allowed() -> None:
     seen = enclosure._environment(interpreter, "/tmp", allowed)
     assert (seen["DATABASE_URL"], seen["HOME"], seen["TMPDIR"]) == ("x", "/tmp", "/tmp")
     assert "OTHER" not in seen
+
+
+async def test_process_whose_output_nobody_reads_is_ended() -> None:
+    """asyncio stops reading a pipe whose buffer is full, and then never sees its end."""
+    flood = "import os\nwhile True: os.write(2, b'x' * 65536)"
+    async with asyncio.timeout(30):
+        async with enclosure._started([sys.executable, "-c", flood], ()) as process:
+            await asyncio.sleep(1)
+    assert process.returncode == -9

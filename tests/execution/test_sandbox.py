@@ -15,7 +15,7 @@ from uuid import uuid4
 import psutil
 import pytest
 
-from egcfg_lsp.execution import Job, RunResult, Status, facts
+from egcfg_lsp.execution import Job, RunResult, Status, enclosure, facts
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.runner import landlock
 from egcfg_lsp.execution.sandbox import KernelSandbox, unsafe_mount
@@ -262,6 +262,18 @@ async def test_deadline_leaves_no_process_behind(project: Path, tier: Tier) -> N
 
 
 @pytest.mark.parametrize("tier", TIERS)
+async def test_excess_ends_the_whole_run_at_once(
+    project: Path, tier: Tier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await sandbox(tier).state()
+    monkeypatch.setattr(enclosure, "MEMORY_BYTES", 300 << 20)
+    body = "import time\nkept = bytearray(b'x' * (400 << 20))\ntime.sleep(60)"
+    job = marked(job_for(project, body, deadline_seconds=40))
+    assert (await run(job, tier)).reason.endswith("MiB of memory")
+    assert runs_alive(job) == []
+
+
+@pytest.mark.parametrize("tier", TIERS)
 async def test_cancelled_run_leaves_no_process_behind(project: Path, tier: Tier) -> None:
     await sandbox(tier).state()
     job = marked(job_for(project, "while True: pass"))
@@ -347,6 +359,25 @@ async def test_forged_record_is_no_result(project: Path) -> None:
 async def test_flood_of_output_is_bounded(project: Path) -> None:
     body = "import sys, os\nos.write(2, b'x' * 50_000_000)\nprint('y' * 1_000_000)\nreturn a + b"
     assert (await run(job_for(project, body))).status is Status.PASSED
+
+
+@pytest.mark.parametrize("tier", TIERS)
+async def test_flood_of_output_without_end_ends_at_the_deadline(project: Path, tier: Tier) -> None:
+    body = (
+        "import os, stat\n"
+        "pipes = [n for n in range(2, 256) if os.path.exists(f'/dev/fd/{n}')"
+        " and stat.S_ISFIFO(os.fstat(n).st_mode)]\n"
+        "assert pipes\n"
+        "while True:\n"
+        "    for n in pipes: os.set_blocking(n, False)\n"
+        "    for n in pipes:\n"
+        "        try: os.write(n, b'x' * 65536)\n"
+        "        except OSError: pass\n"
+    )
+    job = job_for(project, body, deadline_seconds=2)
+    for _ in range(3):
+        result = await asyncio.wait_for(run(job, tier), 30)
+        assert result.reason == "no result within 2 s"
 
 
 @pytest.mark.parametrize(

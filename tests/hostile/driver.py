@@ -161,6 +161,7 @@ async def execute(one: Case, run: Run, host: Host) -> tuple[str, list[str]]:
         problems += await problems_of_next(run, host.resting, one.is_heavy)
     after = await host.settled(before)
     problems += differences(before, after)
+    problems += host.described({*after["processes"]} - {*before["processes"]})
     restore(before, after, host)
     if (one.is_heavy or problems) and not (honest := await run(HONEST)).has_passed:
         problems.append(f"an honest run right afterwards: {honest.told}")

@@ -221,7 +221,7 @@ class Host:
         """Of this process: which, or, beside a pool that keeps some, how many."""
         if self.resting is not None:
             return self.resting.n_descriptors()
-        return _names("/proc/self/fd")[:-1]
+        return _descriptors()
 
     def processes(self) -> dict[int, str]:
         """Of the world, without the sibling's and those at rest. After a run they must be those of before."""
@@ -235,6 +235,19 @@ class Host:
             if name.isdigit() and int(name) not in siblings:
                 with suppress(OSError):
                     found[int(name)] = Path(f"/proc/{name}/comm").read_text().strip()
+        return found
+
+    def described(self, pids: Iterable[int]) -> list[str]:
+        """Processes that have been left, for people."""
+        found = []
+        for pid in sorted(pids):
+            with suppress(OSError):
+                fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+                state, parent, group, n_threads = fields[0], fields[1], fields[2], fields[17]
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")[:80]
+                found.append(
+                    f"{pid} is in state {state}, of {parent}, group {group}, {n_threads} threads: {line!r}"
+                )
         return found
 
     def connections(self) -> int:
@@ -345,6 +358,15 @@ def _process_state(pid: int) -> dict[str, str]:
     except OSError as error:
         kept["gone"] = str(error)
     return kept
+
+
+def _descriptors() -> dict[str, str]:
+    """Of the driver, where each leads; not the one that lists them."""
+    found = {}
+    for name in _names("/proc/self/fd"):
+        with suppress(OSError):
+            found[name] = str(Path(f"/proc/self/fd/{name}").readlink())
+    return found
 
 
 def _names(folder: str) -> list[str]:

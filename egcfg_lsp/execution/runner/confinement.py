@@ -83,7 +83,9 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
                 make_readonly(path)
         silence(1)
         step = "limits"
-        lower_limits(plan["limits"])
+        limits = dict(plan["limits"])
+        of_child = {"RLIMIT_NPROC": limits.pop("RLIMIT_NPROC")}
+        lower_limits(limits)
         step = "capabilities"
         drop_capabilities((_CAP_SETUID, _CAP_SETPCAP) if plan["settles"] else ())
         step = "process attributes"
@@ -101,8 +103,11 @@ def confine(plan: Dict[str, Any], keep: Sequence[int]) -> None:
             seccomp.apply(True, may_settle=plan["settles"], may_confine=plan["is_zygote"])
             go_on_in_child()
             os.setsid()
+            lower_limits(of_child)
         else:
+            # What else the user runs counts, and must not stand in the way of this one fork.
             go_on_in_child()
+            lower_limits(of_child)
             seccomp.apply(False)
     except (OSError, ValueError, ArithmeticError) as error:
         raise ConfinementError("not run: %s could not be applied (%s)" % (step, error)) from error
