@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import engine, execution, lsp, source, tracing
+from benchmarks import engine, execution, leaks, lsp, source, tracing
 from benchmarks.bare import silence_llama
 from benchmarks.figures import Benchmark, Figures, Setup
 from benchmarks.report import report
@@ -21,7 +21,7 @@ from egcfg_lsp.settings import DEFAULT_MODEL
 GROUPS: Mapping[str, tuple[Benchmark, ...]] = {
     "engine": engine.BENCHMARKS,
     "source": source.BENCHMARKS,
-    "execution": (*execution.BENCHMARKS, *tracing.BENCHMARKS),
+    "execution": (*execution.BENCHMARKS, *leaks.BENCHMARKS, *tracing.BENCHMARKS),
     "lsp": lsp.BENCHMARKS,
 }
 LATEST = Path(__file__).parent / "latest.json"

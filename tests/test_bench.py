@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 
 import benchmarks
+from benchmarks import execution, leaks
 from benchmarks.__main__ import GROUPS, run
 from benchmarks.decoding import decode_ratio
-from benchmarks.figures import Figure, Setup
+from benchmarks.figures import Benchmark, Figure, Setup
 from benchmarks.report import report
+from benchmarks.suites import SUITES, Suite, SuiteError
 from benchmarks.typing_sessions import PROJECT, recorded, requests
 from egcfg_lsp.settings import ModelOptions
 from tests.support.gguf_models import tiny_model
@@ -74,6 +78,24 @@ def test_source_figures_stand_on_the_page(setup: Setup) -> None:
     for name, figure in found.items():
         cells = ("", f"`{name}`", figure.unit, figure.aim.replace("<=", "≤"), "")
         assert "|".join(f" {cell} " if cell else " " for cell in cells).strip() in README
+
+
+@pytest.mark.parametrize(
+    ("module", "benchmark"), [(execution, execution.suites), (leaks, leaks.throughput)]
+)
+def test_without_the_packages_their_figures_stand_on_the_page_alone(
+    module: ModuleType, benchmark: Benchmark, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(suite: Suite) -> NoReturn:
+        raise SuiteError(f"cannot get {suite}")
+
+    monkeypatch.setattr(module, "installed", offline)
+    found = run(setup, {"execution": [benchmark]})["execution"]
+    assert found
+    for name, figure in found.items():
+        assert (figure.value, figure.note) == (None, f"cannot get {SUITES[0]}")
+        aim = figure.aim.replace("<=", "≤").replace(">=", "≥")
+        assert f"| `{name}` | {figure.unit} | {aim} |".replace("  ", " ") in README
 
 
 def test_every_group_has_its_chapter() -> None:

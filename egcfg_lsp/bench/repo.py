@@ -41,7 +41,7 @@ REASONS = {
     "passes with or without it": r"with or without it",
     "a line never ran": r"never ran",
     "not reached": r"not reached",
-    "blocked by the sandbox": r"sandbox blocked",
+    "blocked by the sandbox": r"sandbox blocked|needs network",
     "deadline": r"no result within|timeout|⏱",
     "tests skipped": r"tests? w(?:as|ere) skipped",
     "no test collected": r"no test was collected",

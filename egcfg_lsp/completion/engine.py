@@ -27,6 +27,8 @@ from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
 from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests
 from egcfg_lsp.source.target import Target, find_target, surroundings
 
+IDLE_SECONDS = 1.0
+"""Without a key, before tests run that are known to be slow: a key would cancel them."""
 _ids = itertools.count(1)
 
 
@@ -84,9 +86,11 @@ async def ladder(
         yield Update(drops=(drop,), timings=timings, done=True)
         return
     if reason_not_to_run(request, here.tests) is None:
-        n = len(here.tests)
-        waiting = replace(shown, summary=f"running {n} test{'s' if n > 1 else ''}…")
+        are_slow = tools.history.are_slow(here.tests)
+        waiting = replace(shown, summary=_announced(len(here.tests), are_slow))
         yield Update((waiting,), timings=dict(timings))
+        if are_slow:
+            await asyncio.sleep(IDLE_SECONDS)
     verdict = await verify(request, here.tests, shown, tools.sandbox, tools.history)
     lap("run")
     shown = replace(shown, outcome=verdict.outcome, summary=verdict.summary)
@@ -178,6 +182,11 @@ def _drafts(
     request: Request, tools: Tools, here: Circumstances, priority: Priority
 ) -> AsyncGenerator[Draft]:
     return draft_texts(request, here, tools.model, limits=tools.limits, priority=priority)
+
+
+def _announced(n_tests: int, are_slow: bool) -> str:
+    tests = "test" if n_tests == 1 else "tests"
+    return f"{n_tests} slow {tests} to run…" if are_slow else f"running {n_tests} {tests}…"
 
 
 def _trigger(request: Request) -> Trigger:

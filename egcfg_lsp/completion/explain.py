@@ -13,8 +13,9 @@ from pathlib import Path
 
 from egcfg_lsp.completion import Request, Suggestion
 from egcfg_lsp.completion.engine import oracle_tests, project_of
+from egcfg_lsp.completion.telling import one_line
 from egcfg_lsp.completion.verify import candidate_of, reason_not_to_run
-from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
+from egcfg_lsp.execution import Job, RunResult, Sandbox
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
 from egcfg_lsp.execution.sandbox import allowed_environment
 from egcfg_lsp.source.edit import in_line_ends_of
@@ -58,12 +59,7 @@ class Explanation:
     @property
     def summary(self) -> str:
         """What the tests said, one line."""
-        result = self.result
-        if result.status is Status.INCONCLUSIVE:
-            return f"⊘ {result.reason}"
-        mark = "✓" if result.status is Status.PASSED else "✗"
-        failure = f" · {result.failure}" if result.failure else ""
-        return f"{mark} {result.n_passed}/{result.n_tests}{failure}"
+        return one_line(self.result)
 
     @property
     def markdown(self) -> str:
@@ -99,6 +95,7 @@ async def explain_run(
         environment=allowed_environment(request.settings.environment, os.environ),
         target=subject.name,
         target_lines=(subject.first_line, subject.last_line),
+        overlays=request.overlays,
     )
     result = await sandbox.run(job)
     return Explanation(subject, request.path, tests, result, parse(result.trace))

@@ -68,6 +68,10 @@ class TestHistory:
             total += min(max(each, LEAST_SECONDS), MOST_SECONDS)
         return min(total, most_seconds)
 
+    def are_slow(self, tests: Iterable[OracleTest]) -> bool:
+        """Whether one of them is known to take long."""
+        return any((self.of(test).seconds or 0.0) > QUICK_SECONDS for test in tests)
+
     def note(self, tests: Iterable[OracleTest], result: RunResult) -> None:
         """What a run said of each test."""
         for test in tests:
@@ -75,7 +79,7 @@ class TestHistory:
             if not found:
                 continue
             outcomes = {outcome for outcome, _ in found}
-            seen = replace(self.of(test), has_failed=bool(outcomes & {"failed", "error"}))
+            seen = replace(self.of(test), has_failed=bool(outcomes & {"failed"}))
             if outcomes == {"passed"}:
                 seconds = sum(each for _, each in found)
                 seen = replace(seen, seconds=max(seconds, seen.seconds or 0.0))

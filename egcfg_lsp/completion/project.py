@@ -1,8 +1,7 @@
-"""Which project a file belongs to, and which of the project's files may be read.
+"""Which project a file belongs to, which files a project has, and what they say while they change.
 
-What Git ignores, what the user excludes, what is named like a secret (`ignored.py`), environments,
-build outputs and links are never read. Does not cover Git's own global ignore file
-(`core.excludesFile`), `info/exclude` of repositories below the root, or encodings other than UTF-8.
+What may be read of it is `exclusion`'s matter; links, and files that are too large, are none of its
+files.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
@@ -23,8 +21,11 @@ from typing import Protocol
 
 from tree_sitter import Node
 
-from egcfg_lsp.completion.ignored import Rules, ignores, is_secret, spec_of
+from egcfg_lsp.completion.exclusion import ENVIRONMENT, RULES, SKIPPED_FOLDERS, Exclusions, settled
+from egcfg_lsp.completion.ignored import Rules
 from egcfg_lsp.completion.stamps import Stamp, Stamps, place_of_folder, stamp_of
+from egcfg_lsp.completion.texts import MAX_FILE_BYTES, Texts
+from egcfg_lsp.completion.texts import read_text_file as read_text_file
 from egcfg_lsp.source.facts import Facts, facts_of
 from egcfg_lsp.source.parse import Syntax, parse, reparse
 from egcfg_lsp.source.pytest_config import (
@@ -41,17 +42,8 @@ MAX_FILES, MAX_FOLDERS = 5_000, 5_000
 """Python files that are known, folders that are visited: those nearest to the root."""
 MAX_ENTRIES = 20_000
 """Of one folder that are looked at."""
-MAX_FILE_BYTES = 1 << 20
-MAX_KEPT_CHARACTERS = 32_000_000
-"""Of the texts that `Project.read` keeps; the least recently used go first."""
 MAX_SYNTAXES = 16
 """Syntax trees of buffers that are kept."""
-SKIPPED_FOLDERS = frozenset({
-    ".git", ".hg", ".svn", ".venv", "venv", "node_modules", "__pycache__", "site-packages", "build",
-    "dist", ".eggs", ".tox", ".nox", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".direnv",
-    ".ipynb_checkpoints",
-})  # fmt: skip
-"""Besides every folder with a `pyvenv.cfg`."""
 MAX_ROUNDS = 8
 """Scans of one `refresh` under watch: folders may come faster than they are found."""
 
@@ -73,12 +65,6 @@ def project_root(path: Path, workspace: Path | None = None) -> Path:
 def project_at(root: Path, exclude: tuple[str, ...] = ()) -> Project:
     """The one `Project` of a root and the user's exclusions."""
     return Project(root, exclude)
-
-
-def read_text_file(path: Path) -> str | None:
-    """The text of a file; None if it is no regular one, unreadable, over `MAX_FILE_BYTES` or not
-    UTF-8."""
-    return _read(path, errors="strict")
 
 
 class Watch(Protocol):
@@ -110,14 +96,11 @@ class Project:
     def __init__(self, root: Path, exclude: Sequence[str] = ()) -> None:
         """`exclude` are patterns of the user's settings, in Gitignore's syntax."""
         self.root = root
-        self._real_root = Path(os.path.realpath(root))
-        self._excluded = spec_of(exclude)
+        self._exclusions = Exclusions(root, exclude)
         self._scanning = threading.Lock()
         """Held by `refresh`, which replaces what it has found and changes none of it."""
         self._keeping = threading.Lock()
-        """Held for a moment, where something is kept: `_rules`, `_facts`, `_texts`, `_syntaxes`."""
-        self._rules: dict[str, Rules] = {}
-        self._rules_around: tuple[Rules | None, Rules | None] = (None, None)
+        """Held for a moment, where something is kept: `_may_have_come`, `_facts`, `_syntaxes`."""
         self._folders: dict[str, _Folder] = {}
         self._config_stamps: tuple[Stamp | None, ...] = ()
         self._config = PytestConfig()
@@ -134,8 +117,7 @@ class Project:
         """Files that have come or gone since the last scan, if they are any of ours."""
         self._test_files: tuple[Path, ...] = ()
         self._facts: dict[Path, tuple[Stamp, Facts | None]] = {}
-        self._texts: OrderedDict[Path, tuple[Stamp, str | None]] = OrderedDict()
-        self._n_characters = 0
+        self._texts = Texts()
         self._syntaxes: OrderedDict[Path, Syntax] = OrderedDict()
 
     def refresh(self) -> None:
@@ -179,7 +161,7 @@ class Project:
         `is_listing`: it has come or gone. Returns at once.
         """
         name = os.path.basename(path)  # noqa: PTH119
-        is_rule = name in (".gitignore", "pyvenv.cfg")
+        is_rule = name in (RULES, ENVIRONMENT)
         is_read = name.endswith(".py") or is_rule or name in CONFIG_FILES
         if name in SKIPPED_FOLDERS or not (is_folder or is_read):
             return False
@@ -217,25 +199,12 @@ class Project:
         return self._stamps.version(None if beside is None else str(beside))
 
     def is_private(self, path: Path) -> bool:
-        """Whether a file is named like a secret, or excluded by the user: nothing is done with it.
-
-        A link counts under both its names. What lies outside of the project is private.
-        """
-        real = Path(os.path.realpath(path))
-        if not path.is_relative_to(self.root) or not real.is_relative_to(self._real_root):
-            return True
-        names = (
-            path.relative_to(self.root).as_posix(),
-            real.relative_to(self._real_root).as_posix(),
-        )
-        return any(is_secret(name) or self._excluded.match_file(name) for name in names)
+        """Whether nothing is done with a file; see `Exclusions.is_private`."""
+        return self._exclusions.is_private(path)
 
     def is_excluded(self, path: Path) -> bool:
         """Whether a file may not be read: private, ignored by Git, or in a skipped folder."""
-        if self.is_private(path):
-            return True
-        real = self.root / Path(os.path.realpath(path)).relative_to(self._real_root)
-        return any(name not in self._files and self._is_ignored(name) for name in {path, real})
+        return self._exclusions.is_excluded(path, self._files)
 
     def read(self, path: Path) -> str | None:
         """The text of a file; None if it is excluded, absent, over `MAX_FILE_BYTES` or not UTF-8."""
@@ -271,22 +240,7 @@ class Project:
 
     def _text(self, path: Path) -> str | None:
         stamp = self._stamps.of(str(path))
-        if stamp is None:
-            return None
-        with self._keeping:
-            known = self._texts.get(path)
-            if known is not None and known[0] == stamp:
-                self._texts.move_to_end(path)
-                return known[1]
-        text = read_text_file(path)
-        with self._keeping:
-            _, replaced = self._texts.pop(path, (None, None))
-            self._texts[path] = (stamp, text)
-            self._n_characters += len(text or "") - len(replaced or "")
-            while self._n_characters > MAX_KEPT_CHARACTERS:
-                _, (_, oldest) = self._texts.popitem(last=False)
-                self._n_characters -= len(oldest or "")
-        return text
+        return None if stamp is None else self._texts.read(path, stamp)
 
     def _rescan(self) -> None:
         folders = self._scan()
@@ -307,7 +261,7 @@ class Project:
         """Scan if something has come or gone, and watch what was found. Raises OSError."""
         if not watch.is_alive:
             raise OSError(errno.EBADF, "the watch has ended")
-        start = (self._rules_from_above(), *map(stamp_of, self._config_files()))
+        start = (self._exclusions.rules_around(), *map(stamp_of, self._config_files()))
         place = place_of_folder(self.root)
         if (place, start) == (self._place, self._seen) and not self._has_come_or_gone():
             return
@@ -337,11 +291,11 @@ class Project:
     def _scan(self) -> dict[str, _Folder]:
         """All folders that may be read, breadth first; what is unchanged is taken over."""
         found: dict[str, _Folder] = {}
-        pending = deque([(str(self.root), self._rules_from_above())])
+        pending = deque([(str(self.root), self._exclusions.rules_around())])
         n_files = 0
         while pending and len(found) < MAX_FOLDERS and n_files < MAX_FILES:
             path, rules = pending.popleft()
-            rules = self._rules_in(path, rules)
+            rules = self._exclusions.rules_in(path, rules)
             stamp, folder = stamp_of(path), self._folders.get(path)
             is_known = folder is not None and folder.rules is rules
             if folder is None or not is_known or stamp is None or folder.stamp != stamp:
@@ -352,81 +306,28 @@ class Project:
         return found
 
     def _list(self, path: str, rules: Rules | None, stamp: Stamp | None) -> _Folder:
-        files, folders, is_venv = [], [], False
+        files, folders, is_environment = [], [], False
         prefix = os.path.relpath(path, self.root).replace(os.sep, "/") + "/"
         prefix = "" if prefix == "./" else prefix
         for entry in _entries(path):
             name, is_folder = entry.name, _is_folder(entry)
-            is_venv |= name == "pyvenv.cfg"
+            is_environment |= name == ENVIRONMENT
             if is_folder is None or not (is_folder or name.endswith(".py")):
                 continue
-            relative = prefix + name + ("/" if is_folder else "")
-            if (is_folder and name in SKIPPED_FOLDERS) or is_secret(relative):
-                continue
-            if self._excluded.match_file(relative) or ignores(rules, entry.path, is_folder):
+            if self._exclusions.hides(entry.path, prefix + name, rules, is_folder=is_folder):
                 continue
             if is_folder:
                 folders.append(name)
             elif _is_small(entry):
                 files.append(name)
-        if is_venv:
+        if is_environment:
             files, folders = [], []
         return _Folder(
-            _settled(stamp),
+            settled(stamp),
             rules,
             tuple(Path(path, name) for name in sorted(files)),
             tuple(sorted(folders)),
         )
-
-    def _rules_from_above(self) -> Rules | None:
-        """Rules of the repository around the root; the same object while nothing changed."""
-        repository = next((f for f in (self.root, *self.root.parents) if _is_repository(f)), None)
-        if repository is None:
-            return None
-        rules = self._rules_from(_exclude_file(repository), str(repository), None)
-        between = [f for f in reversed(self.root.parents) if f.is_relative_to(repository)]
-        for folder in between:
-            rules = self._rules_in(str(folder), rules)
-        known = self._rules_around
-        if known[0] is not rules:
-            # A project is read even if the repository around it ignores all of it.
-            hides_all = any(ignores(rules, str(f), True) for f in (*between[1:], self.root))
-            self._rules_around = known = (rules, None if hides_all else rules)
-        return known[1]
-
-    def _rules_in(self, folder: str, above: Rules | None) -> Rules | None:
-        return self._rules_from(f"{folder}{os.sep}.gitignore", folder, above)
-
-    def _rules_from(self, source: str, folder: str, above: Rules | None) -> Rules | None:
-        """What a file of patterns says about a folder; the same object while nothing changed."""
-        stamp = stamp_of(source)
-        if stamp is None:
-            return above
-        rules = self._rules.get(source)
-        if rules is None or rules.stamp != stamp or rules.above is not above:
-            rules = Rules(folder, spec_of(_pattern_lines(source)), above, _settled(stamp))
-            with self._keeping:
-                if len(self._rules) > 2 * MAX_FOLDERS:
-                    self._rules.clear()
-                self._rules[source] = rules
-        return rules
-
-    def _is_ignored(self, path: Path) -> bool:
-        """Whether a folder on the way to a file is skipped or ignored by Git, or the file is."""
-        rules, place = self._rules_from_above(), str(self.root)
-        parts = path.relative_to(self.root).parts
-        for i, part in enumerate(parts):
-            rules = self._rules_in(place, rules)
-            place = f"{place}{os.sep}{part}"
-            is_folder = i < len(parts) - 1
-            if is_folder and (part in SKIPPED_FOLDERS or stamp_of(f"{place}{os.sep}pyvenv.cfg")):
-                return True
-            if ignores(rules, place, is_folder):
-                return True
-        return False
-
-
-_CLOCK_GRAIN_NS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -437,25 +338,6 @@ class _Folder:
     """Its own `.gitignore` included."""
     files: tuple[Path, ...]
     folders: tuple[str, ...]
-
-
-def _pattern_lines(source: str) -> list[str]:
-    """The lines of a file of patterns; one that excludes everything if it cannot be read."""
-    path = Path(source)
-    if not path.is_file():
-        return []
-    text = _read(path, errors="surrogateescape")  # as names of files are decoded
-    return ["*"] if text is None else text.split("\n")
-
-
-def _exclude_file(repository: Path) -> str:
-    """The repository's own file of patterns. In worktrees and submodules `.git` names its place."""
-    git = repository / ".git"
-    place = read_text_file(git)
-    if place is not None and place.startswith("gitdir:"):
-        git = repository / place.removeprefix("gitdir:").strip()
-        git /= (read_text_file(git / "commondir") or "").strip()
-    return str(git / "info" / "exclude")
 
 
 def _entries(path: str) -> Iterator[os.DirEntry[str]]:
@@ -485,26 +367,3 @@ def _is_small(entry: os.DirEntry[str]) -> bool:
         return entry.stat(follow_symlinks=False).st_size <= MAX_FILE_BYTES
     except OSError:
         return False
-
-
-def _is_repository(folder: Path) -> bool:
-    with suppress(OSError):
-        return (folder / ".git").exists()
-    return False
-
-
-def _settled(stamp: Stamp | None) -> Stamp | None:
-    """The stamp, if another change now could not leave it as it is."""
-    is_settled = stamp is not None and abs(time.time_ns() - stamp[0]) > _CLOCK_GRAIN_NS
-    return stamp if is_settled else None
-
-
-def _read(path: Path, *, errors: str) -> str | None:
-    try:
-        if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
-            return None
-        with path.open(encoding="utf-8-sig", errors=errors) as file:
-            text = file.read(MAX_FILE_BYTES + 1)  # files that the system makes up have no size
-    except (OSError, ValueError):
-        return None
-    return text if len(text) <= MAX_FILE_BYTES else None

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from egcfg_lsp.completion import Outcome, Request, Suggestion
 from egcfg_lsp.completion.history import TestHistory
-from egcfg_lsp.execution import Ending, Job, RunResult, Sandbox, Status
+from egcfg_lsp.completion.telling import one_line
+from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
 from egcfg_lsp.execution.sandbox import allowed_environment
 from egcfg_lsp.source.edit import close_open_blocks, splice, without_lines
@@ -137,7 +138,7 @@ def _doubt(
     if confirmed.status is Status.PASSED:
         return judge(confirmed, RunResult(Status.INCONCLUSIVE)) if confirmed.missed_lines else None
     if confirmed.status is Status.INCONCLUSIVE:
-        return _inconclusive(confirmed.reason, is_transient=confirmed.compiles)
+        return _without_verdict(confirmed)
     flaky = history.note_flaky(tests, result, confirmed)
     named = f": {names_of(flaky)}" if flaky else ""
     return _inconclusive(f"flaky, passed once and failed once{named}")
@@ -174,7 +175,7 @@ def candidate_of(request: Request, suggestion: Suggestion) -> Candidate:
 def judge_unfinished(result: RunResult) -> Verdict:
     """The outcome of a suggestion whose last block has no body yet: no test can pass it as shown."""
     if result.status is Status.INCONCLUSIVE:
-        return _inconclusive(result.reason, is_transient=result.compiles)
+        return _without_verdict(result)
     if result.missed_lines or (result.status is Status.FAILED and result.raised):
         return _inconclusive("unfinished: its block has no body yet")
     return Verdict(Outcome.RUNS, "→ runs; its block has no body yet")
@@ -183,29 +184,36 @@ def judge_unfinished(result: RunResult) -> Verdict:
 def judge(result: RunResult, control: RunResult) -> Verdict:
     """The outcome of a run, given the run of the same tests on the buffer without the suggestion.
 
-    A buffer that does not compile passes no test, nor does one that the tests cannot import, while
-    with the suggestion they do.
+    A buffer that does not compile passes no test.
     """
     if result.status is Status.INCONCLUSIVE:
-        return _inconclusive(result.reason, is_transient=result.compiles)
-    count = f"{result.n_passed}/{result.n_tests}"
+        return _without_verdict(result)
     if result.status is Status.FAILED:
         outcome = Outcome.PARTIAL if result.n_passed else Outcome.FAILS
-        failure = f" · {result.failure}" if result.failure else ""
-        return Verdict(outcome, f"✗ {count}{failure}")
+        return Verdict(outcome, one_line(result))
+    count = f"{result.n_passed}/{result.n_tests}"
     if result.missed_lines:
         lines = ", ".join(map(str, result.missed_lines[:3]))
         plural = "s" if len(result.missed_lines) > 1 else ""
         return _inconclusive(f"{count} pass, but line{plural} {lines} never ran")
-    if control.status is Status.PASSED:
-        return _inconclusive(f"{count} pass, with or without it")
-    if (
-        control.status is Status.INCONCLUSIVE
-        and control.compiles
-        and control.ending is not Ending.ERROR
-    ):
+    if control.status is Status.INCONCLUSIVE and control.compiles:
         return _inconclusive(f"{count} pass; without it: {control.reason}", is_transient=True)
-    return Verdict(Outcome.VERIFIED, f"✓ {count}")
+    if control.compiles and not _fails_what_passed(control, result):
+        return _inconclusive(f"{count} pass, with or without it")
+    return Verdict(Outcome.VERIFIED, one_line(result))
+
+
+def _fails_what_passed(control: RunResult, result: RunResult) -> bool:
+    """Whether a test fails without the suggestion that is not one of those which say nothing with it."""
+    silent = {_plain(one.name) for one in result.tests if one.outcome in ("skipped", "error")}
+    failed = {_plain(one.name) for one in control.tests if one.outcome == "failed"}
+    # A long list of tests is left out of a record.
+    return control.status is Status.FAILED and (not control.tests or bool(failed - silent))
+
+
+def _plain(name: str) -> str:
+    """Of a test without its parameters: what could not be collected has none."""
+    return name.partition("[")[0]
 
 
 def watched_lines(request: Request, text: str) -> tuple[int, int]:
@@ -213,6 +221,10 @@ def watched_lines(request: Request, text: str) -> tuple[int, int]:
     leading = text[: len(text) - len(text.lstrip())]
     first = request.before.count("\n") + 1 + leading.count("\n")
     return first, first + text.strip().count("\n")
+
+
+def _without_verdict(result: RunResult) -> Verdict:
+    return Verdict(Outcome.UNVERIFIED, one_line(result), result.compiles)
 
 
 def _inconclusive(reason: str, *, is_transient: bool = False) -> Verdict:

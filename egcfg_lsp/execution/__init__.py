@@ -89,7 +89,7 @@ class TestResult:
 
     name: str
     outcome: str
-    """`passed`, `failed`, `skipped` or `error`."""
+    """`passed`, `failed`, `skipped` or `error`; the last two say nothing of the candidate."""
     seconds: float
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import secrets
 from dataclasses import dataclass
 
 from egcfg_lsp.execution import RunResult
 from egcfg_lsp.execution.channel import Channel
-from egcfg_lsp.execution.record import result_of
+from egcfg_lsp.execution.record import object_in, result_of_object
 
 NUMBERS = itertools.count(1)
 """By which a fork is known; none is used twice."""
@@ -39,13 +38,10 @@ def new_folder(parent: str) -> str:
 
 def result_in(record: bytes, nonce: str) -> RunResult:
     """Raises SlowerNeededError."""
-    try:
-        value = json.loads(record)
-    except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict) and value.get("nonce") == nonce and type(value.get("slow")) is str:
+    value = object_in(record)
+    if value is not None and value.get("nonce") == nonce and type(value.get("slow")) is str:
         raise SlowerNeededError(value["slow"])
-    return result_of(record, nonce, 0, b"")
+    return result_of_object(value, nonce)
 
 
 def strings(value: object) -> list[str]:

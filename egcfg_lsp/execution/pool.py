@@ -63,9 +63,9 @@ class Pool:
         if state.works and state.tier is not Tier.A:
             why = f"in tier {state.tier} every run is a process of its own"
             return replace(await self._cold.run(job), slow=why)
-        if not state.works or unsafe_mount(job) is not None or not job.path.is_file():
+        project = await self._project(self._cold.with_environment(job)) if state.works else None
+        if project is None or not project.may_show(job) or not job.path.is_file():
             return await self._cold.run(job)
-        project = await self._project(self._cold.with_environment(job))
         async with self._turns:
             return await self._run(job, project)
 
@@ -146,9 +146,16 @@ class _Project:
     _kept: OrderedDict[Key, _Kept] = field(default_factory=OrderedDict)
     _collecting: dict[Key, asyncio.Task[_Kept]] = field(default_factory=dict)
     _starting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _may_show: set[Path] = field(default_factory=set)
     _preloads: bool = True
     _n_failures: int = 0
     _problem: str = ""
+
+    def may_show(self, job: Job) -> bool:
+        """Whether the file is one of the project's; the folders are those of the zygote's start."""
+        if job.path not in self._may_show and unsafe_mount(job) is None:
+            self._may_show.add(job.path)
+        return job.path in self._may_show
 
     async def run_swapped(self, job: Job) -> RunResult:
         """Raises SlowerNeededError, ZygoteError, OSError."""
@@ -157,10 +164,12 @@ class _Project:
         stub = stub_of(job.text, *job.target_lines)
         if stub is None:
             raise SlowerNeededError("the function cannot be taken out of its module")
-        kept = await self._collected(_key(job, stub), _collecting_order(job, stub), job)
+        order = order_of(job)
+        collecting = {**order, "text": stub.text, "lines": [stub.first_line, stub.last_line]}
+        kept = await self._collected(_key(job, stub), collecting, job)
         if kept.collection is None:
             raise SlowerNeededError(kept.slow)
-        order = {**order_of(job), "function": stub.function}
+        order["function"] = stub.function
         result = await kept.collection.run_swapped(order, job.deadline_seconds)
         self._n_failures = 0
         return result
@@ -303,14 +312,6 @@ def _key(job: Job, stub: Stub) -> Key:
     files = frozenset((test.path, test.kind) for test in job.tests)
     words = frozenset(test.name for test in job.tests if test.kind == "asserts")
     return (job.path, stub.text, stub.first_line, stub.last_line, files, words, *_overlays(job))
-
-
-def _collecting_order(job: Job, stub: Stub) -> dict[str, object]:
-    return {
-        **order_of(job),
-        "text": stub.text,
-        "lines": [stub.first_line, stub.last_line],
-    }
 
 
 def _overlays(job: Job) -> Iterable[tuple[Path, str]]:

@@ -50,11 +50,21 @@ def result_of(record: bytes, nonce: str, code: int, errors: bytes) -> RunResult:
             return inconclusive(last)
         log.debug("run without a record: %s", errors.decode(errors="replace"))
         return without_record(code, last)
+    return result_of_object(object_in(record), nonce)
+
+
+def object_in(record: bytes) -> dict[str, Any] | None:
+    """None if it is no JSON object, or too large a one."""
     try:
         value = json.loads(record) if len(record) <= RECORD_BYTES else None
     except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, dict) or value.pop("nonce", None) != nonce:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def result_of_object(value: dict[str, Any] | None, nonce: str) -> RunResult:
+    """Of a record that has been read; takes the nonce out of it."""
+    if value is None or value.pop("nonce", None) != nonce:
         return inconclusive(NO_RESULT)
     if _has_types(value, {"error": str}):
         return inconclusive(value["error"], Ending.ERROR)
@@ -130,6 +140,8 @@ def _verdict(
         reason = "not reached: the tests pass without entering the function"
         return replace(evidence, reason=reason, ending=Ending.NOT_REACHED)
     status = Status.PASSED if n_passed == n_tests else Status.FAILED
+    if status is Status.PASSED and (failure or any(one.outcome == "failed" for one in each)):
+        return inconclusive(NO_RESULT)
     return replace(
         evidence,
         status=status,

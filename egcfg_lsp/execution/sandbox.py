@@ -15,6 +15,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import cache
 
 from egcfg_lsp.execution import RECORD_BYTES, Job, RunResult, SandboxState
 from egcfg_lsp.execution.enclosure import (
@@ -160,6 +161,11 @@ def _order(job: Job, result_fd: int, nonce: str) -> dict[str, object]:
     }
 
 
+@cache
+def _hidden() -> list[str]:
+    return sorted(map(str, homes()))
+
+
 def order_of(job: Job) -> dict[str, object]:
     """What the runner is told of a job, whatever process it is."""
     return {
@@ -172,7 +178,7 @@ def order_of(job: Job) -> dict[str, object]:
         "first_line": job.first_line,
         "last_line": job.last_line,
         "target_lines": job.target_lines,
-        "hidden": sorted(map(str, homes())),
+        "hidden": _hidden(),
         "seed": job.seed,
         "stop_early": job.stop_early,
         "overlays": {str(path): text for path, text in job.overlays.items()},

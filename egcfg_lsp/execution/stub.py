@@ -52,7 +52,10 @@ def stub_of(text: str, first_line: int, last_line: int) -> Stub | None:
     head = "".join(own[: row - 1]) + own[row - 1].encode()[:column].decode()
     if last is not None:
         head += "\n" + _indent(own, node)
-    body = RAISE + ("; yield" if _yields(node) else "") + _class_cell(node)
+    # Most functions have neither word in them, and need not be walked through.
+    yields = "yield" in function and _yields(node)
+    cell = _class_cell(node) if "super" in function or "__class__" in function else ""
+    body = RAISE + ("; yield" if yields else "") + cell
     stubbed = f"{head}{body}\n"
     before, after = "".join(lines[: first_line - 1]), "".join(lines[last_line:])
     n_lines = stubbed.count("\n")

@@ -14,7 +14,8 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
 
-from egcfg_lsp.completion.project import read_text_file
+from egcfg_lsp.completion.texts import read_text_file
+from egcfg_lsp.lsp.documents import folders_of
 from egcfg_lsp.lsp.trust_owner import TrustOwner
 from egcfg_lsp.settings import PYPROJECT, Settings, Source, project_options, resolve_settings
 from egcfg_lsp.trust import Answer
@@ -79,9 +80,15 @@ class Configuration:
         self._pushed = options
         self._resolved.clear()
 
-    async def pull(self, server: LanguageServer, folders: list[Path]) -> None:
-        """Ask the client for the settings of each folder, and of files outside of all."""
-        scopes: list[Path | None] = [None, *folders]
+    async def pull(self, server: LanguageServer) -> bool:
+        """Ask the client for the settings of each folder, and of files outside of all.
+
+        Whether it is a client that can be asked.
+        """
+        workspace = server.client_capabilities.workspace
+        if workspace is None or not workspace.configuration:
+            return False
+        scopes: list[Path | None] = [None, *folders_of(server.workspace)]
         items = [
             types.ConfigurationItem(
                 scope_uri=None if scope is None else scope.as_uri(), section=SECTION
@@ -92,9 +99,27 @@ class Configuration:
             answer = await server.workspace_configuration_async(types.ConfigurationParams(items))
         except JsonRpcException as error:
             log.warning("the client answers no configuration: %s", error)
-            return
+            return True
         self._pulled = dict(zip(scopes, answer or [], strict=False))
         self._resolved.clear()
+        return True
+
+    async def subscribe(self, server: LanguageServer) -> None:
+        """Some clients tell of changed settings only if they were asked to."""
+        workspace = server.client_capabilities.workspace
+        capability = workspace.did_change_configuration if workspace is not None else None
+        if capability is None or not capability.dynamic_registration:
+            return
+        registration = types.Registration(
+            id="egcfg-configuration",
+            method=types.WORKSPACE_DID_CHANGE_CONFIGURATION,
+            register_options=types.DidChangeConfigurationRegistrationOptions(section=SECTION),
+        )
+        try:
+            params = types.RegistrationParams([registration])
+            await server.client_register_capability_async(params)
+        except JsonRpcException as error:
+            log.warning("the client does not tell of changed settings: %s", error)
 
     def _settings(self, root: Path | None, folder: Path | None) -> Settings:
         file = None if root is None else root / "pyproject.toml"

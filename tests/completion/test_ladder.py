@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from egcfg_lsp.completion import Outcome, Request, Update
+from egcfg_lsp.completion import Outcome, Request, Update, engine
 from egcfg_lsp.completion.engine import Tools, ladder
 from egcfg_lsp.completion.verify import judge
-from egcfg_lsp.execution import RunResult, Status
+from egcfg_lsp.execution import Ending, RunResult, Status, TestResult
 from egcfg_lsp.prompt import Marker
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import without_lines
@@ -24,6 +26,10 @@ OPEN = "def add(a, b):\n    |\n"
 def request_at(marked: str, project: Path, settings: Settings = TRUSTED) -> Request:
     text, offset = at_cursor(marked)
     return Request(text, offset, project / "calc.py", project, settings)
+
+
+def said(**outcomes: str) -> tuple[TestResult, ...]:
+    return tuple(TestResult(f"test_calc.py::{name}", one, 0.0) for name, one in outcomes.items())
 
 
 async def climb(request: Request, model: ScriptedModel, sandbox: ScriptedSandbox) -> list[Update]:
@@ -124,6 +130,18 @@ async def test_what_is_not_run_says_why(
          "⊘ 3/3 pass; without it: r"),
         (RunResult(Status.PASSED, 3, 3), RunResult(Status.INCONCLUSIVE, compiles=False), "verified",
          "✓ 3/3"),
+        (
+            RunResult(Status.PASSED, 1, 1, tests=said(a="passed", b="error")),
+            RunResult(Status.FAILED, 1, 2, tests=said(a="passed", b="failed")),
+            "unverified",
+            "⊘ 1/1 pass, with or without it",
+        ),
+        (
+            RunResult(Status.PASSED, 1, 1, tests=said(a="passed", b="error")),
+            RunResult(Status.FAILED, 0, 2, tests=said(a="failed", b="failed")),
+            "verified",
+            "✓ 1/1",
+        ),
         (RunResult(Status.PASSED, 3, 3, missed_lines=(4,)), RunResult(Status.FAILED), "unverified",
          "⊘ 3/3 pass, but line 4 never ran"),
         (RunResult(Status.FAILED, 2, 3, "f(1) → 2, want 3"), RunResult(Status.FAILED), "partial",
@@ -131,10 +149,45 @@ async def test_what_is_not_run_says_why(
         (RunResult(Status.FAILED, 0, 3, "boom"), RunResult(Status.FAILED), "fails", "✗ 0/3 · boom"),
         (RunResult(Status.INCONCLUSIVE, reason="no result within 3 s"), RunResult(Status.FAILED),
          "unverified", "⊘ no result within 3 s"),
+        (
+            RunResult(Status.INCONCLUSIVE, reason="no result within 3 s", ending=Ending.TIMEOUT),
+            RunResult(Status.FAILED),
+            "unverified",
+            "⏱ no result within 3 s",
+        ),
+        (
+            RunResult(
+                Status.INCONCLUSIVE,
+                reason="the sandbox blocked the test (no network, PermissionError: x)",
+                ending=Ending.BLOCKED,
+            ),
+            RunResult(Status.FAILED),
+            "unverified",
+            "⊘ needs network",
+        ),
     ],
 )  # fmt: skip
 def test_judge(result: RunResult, control: RunResult, outcome: str, summary: str) -> None:
     assert judge(result, control)[:2] == (outcome, summary)
+
+
+async def test_slow_tests_wait_for_a_pause(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox, waits = ScriptedSandbox(), []
+
+    async def wait(seconds: float) -> None:
+        waits.append((seconds, len(sandbox.jobs)))
+
+    monkeypatch.setattr(engine, "asyncio", SimpleNamespace(sleep=wait, to_thread=asyncio.to_thread))
+    tools = Tools(ScriptedModel(), sandbox)
+    known = TestResult("tests/test_calc.py::test_small", "passed", 0.2)
+    for is_slow in (False, True):
+        updates = [one async for one in ladder(request_at(OPEN, project), tools)]
+        announced = [u.suggestions[0].summary for u in updates if u.suggestions]
+        assert ("2 slow tests to run…" in announced) is is_slow
+        assert ("running 2 tests…" in announced) is not is_slow
+        tools.history.note(sandbox.jobs[-1].tests, RunResult(Status.PASSED, tests=(known,)))
+    assert [seconds for seconds, _ in waits] == [engine.IDLE_SECONDS]
+    assert waits[0][1] < len(sandbox.jobs)
 
 
 async def test_tests_are_in_the_prompt_and_placeholders_are_not(project: Path) -> None:

@@ -17,15 +17,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
+from egcfg_lsp.completion import exclusion, texts
 from egcfg_lsp.completion import project as project_module
 from egcfg_lsp.completion.ignored import MAX_PATTERNS, SECRETS, spec_of
 from egcfg_lsp.completion.ignored import bounded as bounded_pattern
-from egcfg_lsp.completion.project import (
-    MAX_FILE_BYTES,
-    Project,
-    project_root,
-    read_text_file,
-)
+from egcfg_lsp.completion.project import Project, project_root
+from egcfg_lsp.completion.texts import MAX_FILE_BYTES, read_text_file
 from egcfg_lsp.source.oracle import find_oracle_tests
 from egcfg_lsp.source.target import find_target
 from tests.support.cursor import at_cursor
@@ -380,10 +377,10 @@ def test_texts_and_facts_follow_the_files(tmp_path: Path, monkeypatch: pytest.Mo
     assert second is not None
     assert second.imports[0].module == "why"
     assert project.read(path) == "import why\n"
-    monkeypatch.setattr(project_module, "MAX_KEPT_CHARACTERS", 12)
+    monkeypatch.setattr(texts, "MAX_KEPT_CHARACTERS", 12)
     write(tmp_path, {"b.py": "b = 1\n"})
     assert project.read(tmp_path / "b.py") == "b = 1\n"
-    assert list(project._texts) == [tmp_path / "b.py"]
+    assert list(project._texts._kept) == [tmp_path / "b.py"]
 
 
 def test_version_follows_files_and_configuration(tmp_path: Path) -> None:
@@ -443,7 +440,7 @@ def test_rules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         made.append(spec(lines))
         return made[-1]
 
-    monkeypatch.setattr(project_module, "spec_of", note)
+    monkeypatch.setattr(exclusion, "spec_of", note)
     project = Project(tmp_path)
     assert len(made) == 1, "the user's"
     for _ in range(3):
@@ -451,7 +448,7 @@ def test_rules_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert not project.is_excluded(tmp_path / "n.ipynb")
         project.refresh()
     assert len(made) == 4
-    monkeypatch.setattr(project_module, "_CLOCK_GRAIN_NS", 60_000_000_000)
+    monkeypatch.setattr(exclusion, "CLOCK_GRAIN_NS", 60_000_000_000)
     write(tmp_path, {"b/.gitignore": "!*.ipynb\n"})
     written = (tmp_path / "b" / ".gitignore").stat().st_mtime_ns
     assert not project.is_excluded(tmp_path / "b" / "n.ipynb")
@@ -489,7 +486,7 @@ def test_many_threads_read_while_files_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(tmp_path, {f"m{i}.py": "x = 1\n" * (i % 9) for i in range(100)})
-    monkeypatch.setattr(project_module, "MAX_KEPT_CHARACTERS", 500)
+    monkeypatch.setattr(texts, "MAX_KEPT_CHARACTERS", 500)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -514,7 +511,8 @@ def test_many_threads_read_while_files_change(
                 done.result()
     finally:
         sys.setswitchinterval(interval)
-    assert project._n_characters == sum(len(text or "") for _, text in project._texts.values())
+    kept = project._texts
+    assert kept._n_characters == sum(len(text or "") for _, text in kept._kept.values())
 
 
 async def test_scan_in_a_thread_while_others_read(tmp_path: Path) -> None:

@@ -119,6 +119,9 @@ async def test_what_passes_as_shown_is_verified(
         # tests that pass anyway
         ("def add(a, b):\n    |\n    return a + b\n", "c = a", TESTS, "with or without it"),
         (OPEN, "return 7", "from calc import add\ndef test_add():\n    add(1, 2)\n", "without it"),
+        # a loop without end, and the network
+        (OPEN, "while True: a += 1", TESTS, "⏱ loop at line 2"),
+        (OPEN, "import socket\n    return socket.socket()", TESTS, "⊘ needs network"),
         # a flaky test: the seed is another one the second time
         (
             OPEN,

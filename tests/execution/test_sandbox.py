@@ -85,7 +85,9 @@ ALIKE: dict[str, tuple[str, RunResult]] = {
     "leaves": ("import os\nos._exit(0)", RunResult(Status.INCONCLUSIVE, reason="the run ended")),
     "a socket": (
         "import socket\nsocket.socket()",
-        RunResult(Status.INCONCLUSIVE, reason="the sandbox blocked the test (PermissionError"),
+        RunResult(
+            Status.INCONCLUSIVE, reason="the sandbox blocked the test (no network, PermissionError"
+        ),
     ),
 }
 

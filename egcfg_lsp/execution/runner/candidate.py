@@ -12,6 +12,8 @@ import linecache
 import os
 from typing import Any, Dict, Mapping
 
+from .paths import real_path
+
 Texts = Dict[str, bytes]
 """By real path; a text that is put in later is seen by what is imported later."""
 
@@ -27,7 +29,7 @@ def serve(texts: Mapping[str, bytes]) -> Texts:
         name = os.path.basename(place)
         if not any(os.path.basename(path) == name for path in served):
             return None
-        return served.get(os.path.realpath(place))
+        return served.get(real_path(place))
 
     def get_data(self: Any, place: str) -> bytes:
         text = text_of(place)
@@ -47,7 +49,7 @@ def serve(texts: Mapping[str, bytes]) -> Texts:
 
 def replace(served: Texts, path: str, text: bytes) -> None:
     """Serve a text from now on, also to what shows source lines."""
-    served[os.path.realpath(path)] = text
+    served[real_path(path)] = text
     lines = text.decode("utf-8", "replace").splitlines(True)
-    for name in {path, os.path.realpath(path)}:
+    for name in {path, real_path(path)}:
         linecache.cache[name] = (len(text), None, lines, name)

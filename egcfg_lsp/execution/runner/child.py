@@ -31,6 +31,7 @@ from .frames import receive, send, send_bytes
 from .session import Run, Session, encoded
 from .swap import Place, SwapError
 
+REHEARSAL_SECONDS = 3600
 SOFT = 0.9
 """The part of the deadline behind which a child tells by itself what it has, if it still can."""
 
@@ -94,7 +95,7 @@ def live_swapped(
     if channel is None:
         return
     reset_tmp_path(items.config, folder)
-    rehearse(session, items, place, served)
+    rehearse(session, items, place, served, channel)
     order = awaited(channel)
     if order is None:
         return
@@ -111,6 +112,9 @@ def live_swapped(
     run = session.run = Run(order, code, text, channel.finish)
     limit(order["deadline"], [run], channel)
     items.run(order["tests"], run, order["stop_early"])
+    if run.wants_a_file:
+        # Collected with `--capture=sys`: the files of `--capture=fd` would be shared by all forks.
+        channel.finish({"slow": "a test wants standard output to be a file"})
     session.tell_uncollected(run, order["tests"])
     channel.finish(run.record())
 
@@ -128,7 +132,9 @@ def exchanged(place: Place, function: str, served: Texts, asserts: ModuleAsserts
     return code
 
 
-def rehearse(session: Session, items: "Items", place: Place, served: Texts) -> None:
+def rehearse(
+    session: Session, items: "Items", place: Place, served: Texts, channel: Channel
+) -> None:
     """Do everything once, with the stub and with tests of nothing.
 
     A fork shares its memory until it writes to it, which it does wherever it looks; what a run will
@@ -139,10 +145,12 @@ def rehearse(session: Session, items: "Items", place: Place, served: Texts) -> N
             place, "".join(place.lines[place.first - 1 : place.last]), served, session.asserts
         )
         session.run = Run(rehearsal(place), code, "".join(place.lines), rehearsed)
+        limit(REHEARSAL_SECONDS, [session.run], channel)
         items.rehearse(session.asserts)
         encoded(session.run.record())
     except Exception:  # the project's hooks may want more of a test than there is
         sys.exc_info()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     session.run = None
 
 

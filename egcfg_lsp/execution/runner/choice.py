@@ -12,6 +12,7 @@ from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 from .confinement import clip
 from .failures import in_words, is_missing_package
 from .lines import Visits
+from .paths import real_path
 
 MAX_SETS = 64
 """Of parameters: a test with more of them is collected only where it was chosen."""
@@ -33,10 +34,8 @@ class Index:
     def __init__(self, items: Sequence[Any]) -> None:
         self.functions: Dict[Any, List[Any]] = {}
         self.doctests: List[Any] = []
-        paths: Dict[str, str] = {}
         for item in items:
-            place = str(item.path)
-            path = paths.get(place) or paths.setdefault(place, os.path.realpath(place))
+            path = real_path(str(item.path))
             if hasattr(item, "dtest"):
                 self.doctests.append((path, "." + item.name, item))
             else:
@@ -56,7 +55,7 @@ class Index:
 
 
 def path_of(test: Dict[str, str]) -> str:
-    return os.path.realpath(test["path"])
+    return real_path(test["path"])
 
 
 class Broken(NamedTuple):

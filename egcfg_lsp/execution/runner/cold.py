@@ -102,7 +102,8 @@ def record_of(session: ChoosingSession, run: Run, arguments: List[str]) -> Dict[
 
     status = 0
     if is_imported(session.asserts.path):
-        session.visits.start()  # pytest itself is made of it
+        session.traces_all = True  # pytest itself is made of it
+        session.visits.start()
     try:
         status = int(pytest.main(arguments, plugins=[session]))
     except SystemExit as stop:

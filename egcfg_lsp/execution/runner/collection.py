@@ -24,7 +24,7 @@ from .confinement import clip
 from .frames import receive, receive_with_descriptor, send
 from .lines import Visits
 from .nursery import Nursery
-from .session import Session, assert_words
+from .session import Session, assert_words, has_hooks_around_tests
 from .swap import Place, SwapError, located
 
 MAX_FILES, MAX_MODULES = 500, 2000
@@ -90,9 +90,11 @@ class Server(Session):
         self.known = known
         self.made: List[Any] = []
 
-    def pytest_collection_modifyitems(self, items: Any) -> None:
+    def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
         self.made = self.assert_items()
         items[:] = [*self.made, *items]
+        self.traces_all = has_hooks_around_tests(config)
+        mute_progress(config)
 
     def is_wanted(self, collector: Any, name: str, obj: Any) -> bool:
         return not is_large(obj) or super().is_wanted(collector, name, obj)
@@ -191,6 +193,24 @@ class Server(Session):
         return found[:MAX_MODULES]
 
 
+class Mute:
+    """In the place of pytest's reporter: it has all that that has, and hears of nothing."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reporter, name)
+
+
+def mute_progress(config: Any) -> None:
+    """Nobody sees the dots, which are a fifth of what pytest does for a test."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        config.pluginmanager.unregister(reporter)
+        config.pluginmanager.register(Mute(reporter), "terminalreporter")
+
+
 def why_not_to_fork(descriptors: Dict[int, int]) -> str:
     """What a fork of this process would not have, or would share; empty: nothing."""
     n_tasks = len(os.listdir("/proc/self/task"))
@@ -198,7 +218,16 @@ def why_not_to_fork(descriptors: Dict[int, int]) -> str:
         return "importing the project leaves %d threads behind" % (n_tasks - 1)
     if not all(stat.S_ISCHR(mode) for mode in descriptors.values()):
         return "importing the project leaves a file, socket or pipe open"
+    if shares_memory():
+        return "importing the project leaves memory that its forks would share"
     return ""
+
+
+def shares_memory() -> bool:
+    """Whether what one fork writes another one may read."""
+    with open("/proc/self/maps", "rb") as stream:
+        modes = [line.split(None, 2)[1] for line in stream]
+    return any(mode[1:2] == b"w" and mode[3:4] == b"s" for mode in modes)
 
 
 def open_descriptors(control: int) -> Dict[int, int]:

@@ -32,6 +32,8 @@ BLOCKED_ERRNOS = {
     errno.EMFILE,
 }
 """Refused, or more than a limit of the sandbox. `MemoryError` and EAGAIN say too little."""
+NO_NETWORK = "no network"
+"""How what the sandbox refused begins, where it was that."""
 MAX_TEXT = 200
 RESERVED_DESCRIPTOR = 200
 """The lowest number for a descriptor of ours, out of the way of code that counts up from 3."""
@@ -315,9 +317,18 @@ def blocked_by_sandbox(error: Optional[BaseException], hidden: Sequence[str] = (
         is_hidden = isinstance(error, FileNotFoundError) and lies_below(error.filename, hidden)
         has_no_thread = type(error) is RuntimeError and str(error) == "can't start new thread"
         if is_blocked or is_hidden or has_no_thread or type(error).__name__ == "gaierror":
-            return "%s: %s" % (type(error).__name__, clip(str(error)))
+            network = NO_NETWORK + ", " if is_about_network(error) else ""
+            return "%s%s: %s" % (network, type(error).__name__, clip(str(error)))
         error = error.__cause__ or error.__context__
     return ""
+
+
+def is_about_network(error: BaseException) -> bool:
+    """Whether the module for sockets raised it."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    return traceback is not None and traceback.tb_frame.f_globals.get("__name__") == "socket"
 
 
 def lies_below(path: Any, hidden: Sequence[str]) -> bool:

@@ -11,13 +11,16 @@ import inspect
 import os
 import sys
 import threading
+from functools import lru_cache
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+
+from .paths import real_path
 
 _LATER = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
 
-def functions_in(code: CodeType) -> "list[set[int]]":
+def functions_in(code: CodeType) -> List[FrozenSet[int]]:
     """The lines with code of each function and class: a function's `def` line runs at import."""
     return [lines_of(inner) for inner in codes_in(code)]
 
@@ -33,9 +36,10 @@ def codes_in(code: CodeType) -> List[CodeType]:
     return found
 
 
-def lines_of(code: CodeType) -> Set[int]:
+@lru_cache(maxsize=4096)
+def lines_of(code: CodeType) -> FrozenSet[int]:
     starts = {line for _, line in dis.findlinestarts(code) if line is not None}
-    return starts - {code.co_firstlineno}
+    return frozenset(starts - {code.co_firstlineno})
 
 
 class Visits:
@@ -53,7 +57,7 @@ class Visits:
         watched: Set[int],
         lines: Optional[Sequence[int]] = None,
     ) -> None:
-        self.path = os.path.realpath(path)
+        self.path = real_path(path)
         codes = codes_in(module)
         holders = [code for code in codes if lines_of(code) & watched]
         at = [code for code in codes if lines and code.co_firstlineno == lines[0]]
@@ -71,20 +75,20 @@ class Visits:
         self._codes: Dict[int, Tuple[CodeType, bool]] = {}
         self._trace: Any = self._on_call
         self._before: Any = None
-        self._is_on = False
+        self.is_on = False
 
     def start(self) -> None:
-        if self._is_on:
+        if self.is_on:
             return
-        self._is_on = True
+        self.is_on = True
         self._before = sys.gettrace()
         threading.settrace(self._trace)
         sys.settrace(self._trace)
 
     def stop(self) -> None:
-        if not self._is_on:
+        if not self.is_on:
             return
-        self._is_on = False
+        self.is_on = False
         sys.settrace(self._before)
         threading.settrace(None)
 
@@ -109,12 +113,12 @@ class Visits:
         is_ours = self._is_ours.get(filename)
         if is_ours is None:
             is_ours = self._is_module(filename)
-        if is_ours and self._is_on and self._is_counted(frame.f_code):
+        if is_ours and self.is_on and self._is_counted(frame.f_code):
             return self._on_line
         return None
 
     def _on_line(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        if event == "line" and self._is_on:
+        if event == "line" and self.is_on:
             self.hit.add(frame.f_lineno)
         return self._on_line
 
@@ -127,7 +131,7 @@ class Visits:
     def _is_module(self, filename: str) -> bool:
         # Resolving a path asks the kernel for each of its parts: only where the name is the same.
         is_ours = os.path.basename(filename) == os.path.basename(self.path)
-        is_ours = is_ours and os.path.realpath(filename) == self.path
+        is_ours = is_ours and real_path(filename) == self.path
         self._is_ours[filename] = is_ours
         return is_ours
 

@@ -8,6 +8,7 @@ collected. Does not know how a process is confined, nor who reads the record.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 from types import CodeType
@@ -52,6 +53,17 @@ MAX_BYTES = 60_000
 """Of a record; what is larger loses its evidence, not its verdict."""
 
 
+PHASES = ("protocol", "setup", "call", "teardown")
+PYTESTS_FIXTURES = {
+    "_pytest." + name
+    for name in (
+        "capture", "cacheprovider", "doctest", "fixtures", "junitxml", "legacypath", "logging",
+        "monkeypatch", "recwarn", "tmpdir",
+    )
+}  # fmt: skip
+"""Modules of fixtures that call nobody else's code."""
+
+
 class Run:
     """The verdicts of one candidate: `module` is its code, `source` its text, by lines.
 
@@ -83,15 +95,25 @@ class Run:
         self.failure = ""
         self.blocked = ""
         self.raised = False
+        self.wants_a_file = False
+        """Whether a test failed for want of a descriptor behind standard output or error."""
         self.output = ""
         self.before: Set[int] = set()
         """Lines of the target that imports, set-up and teardown executed before this test."""
+        self.phase = ""
 
-    def begin(self, phase: str, test: str) -> None:
-        """`setup`, `call` and `teardown` of a test, in this order; `stop` in between."""
+    def begin(self, phase: str, test: str, *, is_traced: bool = True) -> None:
+        """`setup`, `call` and `teardown` of a test, in this order; `stop` in between.
+
+        While a trace function is set Python executes everything slowly, also what is not followed:
+        where nobody else's code is about to run, it is better not traced.
+        """
+        self.phase = phase
         if phase == "setup":
             self.before |= self.visits.hit
             self.visits.hit.clear()
+        if not is_traced:
+            return
         if phase == "call":
             self.watch.start(test)
         else:
@@ -106,6 +128,7 @@ class Run:
         if type(excinfo.value).__name__ == "Skipped":
             return
         inner = raised(first_failure(excinfo.value), excinfo.tb)[0]
+        self.wants_a_file = self.wants_a_file or type(inner) is io.UnsupportedOperation
         blocked = blocked_by_sandbox(inner, self.order["hidden"])
         if blocked and not self.blocked:
             self.blocked = blocked
@@ -153,7 +176,7 @@ class Run:
             self.keep_test(report, "error")
         elif report.failed:
             self.verdicts[report.nodeid] = False
-            self.keep_test(report, "failed" if report.when == "call" else "error")
+            self.keep_test(report, "failed")
         elif report.when == "call":
             self.verdicts.setdefault(report.nodeid, True)
             self.keep_test(report, "passed")
@@ -181,7 +204,7 @@ class Run:
         return {
             "n_passed": sum(verdicts),
             "n_tests": len(verdicts),
-            "failure": clip(self.failure),
+            "failure": clip(self.failure) if self.has_failed else "",
             "blocked": clip(self.blocked),
             "missed_lines": [line for line in self.watch.missed() if line not in hit],
             "raised": self.raised,
@@ -226,6 +249,10 @@ class Session:
         self.broken: List[Broken] = []
         self.left_out: Set[Any] = set()
         """Tests that exist and were not collected, as a path and a name."""
+        self.traces_all = False
+        """Also what pytest itself does around a test: the target may be a part of that."""
+        self.has_set_up = False
+        """Whether a fixture that is not pytest's own was made in this process."""
         self.chosen_names = names_by_path(tests)
 
     @classmethod
@@ -233,6 +260,8 @@ class Session:
         """Tell pytest how some hooks are to be called: this module is imported without it, too."""
         for wrapper in (cls.pytest_load_initial_conftests, cls.pytest_make_collect_report):
             pytest.hookimpl(hookwrapper=True)(wrapper)
+        for innermost in (cls.pytest_fixture_setup, cls.pytest_pyfunc_call):
+            pytest.hookimpl(hookwrapper=True, trylast=True)(innermost)
         for first in (cls.pytest_pycollect_makeitem, cls.pytest_runtest_setup):
             pytest.hookimpl(tryfirst=True)(first)
         pytest.hookimpl(tryfirst=True)(cls.pytest_runtest_teardown)
@@ -300,16 +329,39 @@ class Session:
 
     def pytest_runtest_setup(self, item: Any) -> None:
         if self.run is not None:
-            self.run.begin("setup", item.nodeid)
+            self.run.begin("setup", item.nodeid, is_traced=self.traces_all)
+
+    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
+        run = self.run
+        module = getattr(fixturedef.func, "__module__", None)
+        if run is None or run.phase != "setup" or module in PYTESTS_FIXTURES or self.traces_all:
+            yield
+            return
+        self.has_set_up = True
+        is_outermost = not run.visits.is_on
+        run.visits.start()
+        yield
+        if is_outermost:
+            run.visits.stop()
 
     def pytest_runtest_call(self, item: Any) -> None:
         if self.run is not None:
-            self.run.begin("call", item.nodeid)
+            is_traced = self.traces_all or not is_plain_function(item)
+            self.run.begin("call", item.nodeid, is_traced=is_traced)
+
+    def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+        if self.run is None or self.traces_all or not is_plain_function(pyfuncitem):
+            yield
+            return
+        self.run.begin("call", pyfuncitem.nodeid)
+        yield
+        self.run.stop()
 
     def pytest_runtest_teardown(self, item: Any) -> None:
         if self.run is not None:
             self.run.stop()
-            self.run.begin("teardown", item.nodeid)
+            is_traced = self.traces_all or self.has_set_up
+            self.run.begin("teardown", item.nodeid, is_traced=is_traced)
 
     def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
         if self.run is not None:
@@ -339,6 +391,7 @@ class ChoosingSession(Session):
         self.chosen: List[Any] = []
 
     def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
+        self.traces_all = self.traces_all or has_hooks_around_tests(config)
         every = chosen_items(Index(items), self.assert_items(), self.tests)
         kept = set(every)
         dropped = [item for item in items if item not in kept]
@@ -351,6 +404,23 @@ class ChoosingSession(Session):
         # pytest's own `-x` would stop at a file that cannot be collected.
         if self.stop_early and self.run is not None and self.run.has_failed and self.chosen:
             self.chosen[0].session.shouldfail = "a test has failed"
+
+
+def is_plain_function(item: Any) -> bool:
+    """Whether pytest itself calls the test, by `pytest_pyfunc_call`."""
+    import pytest
+
+    run: Any = getattr(type(item), "runtest", None)
+    return run is pytest.Function.runtest
+
+
+def has_hooks_around_tests(config: Any) -> bool:
+    """Whether a `conftest.py` does something of its own around each test."""
+    return any(
+        os.path.basename(getattr(plugin, "__file__", None) or "") == "conftest.py"
+        and any(hasattr(plugin, "pytest_runtest_" + phase) for phase in PHASES)
+        for plugin in config.pluginmanager.get_plugins()
+    )
 
 
 def buffers(texts: Mapping[str, bytes]) -> List[ModuleAsserts]:

@@ -16,10 +16,11 @@ import os
 import sys
 import threading
 from types import CodeType, FrameType, TracebackType
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set
+from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, Set
 
 from .calls import LocalTrace, RecordedFrame
 from .operands import operands_of
+from .paths import real_path
 from .plans import Plan, plan_of
 from .recording import Limits, QuietFrame, Recording
 from .serialise import serialise
@@ -45,13 +46,13 @@ class Tracer:
     def __init__(
         self,
         path: str,
-        functions: Sequence["Set[int]"],
+        functions: Sequence[AbstractSet[int]],
         watched: "Set[int]",
         source: str = "",
         limits: Limits = DEFAULT_LIMITS,
         on_out_of_fuel: Optional[Callable[[], None]] = None,
     ) -> None:
-        self.path = os.path.realpath(path)
+        self.path = real_path(path)
         targets = [lines for lines in functions if lines & watched]
         self.entries: Set[int] = set().union(*targets)
         """Lines of the functions that hold a watched one."""
@@ -150,7 +151,7 @@ class Tracer:
         """Whether an exception came through a watched line."""
         while traceback is not None:
             filename, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-            if line in self.lines and os.path.realpath(filename) == self.path:
+            if line in self.lines and real_path(filename) == self.path:
                 return True
             traceback = traceback.tb_next
         return False
@@ -213,7 +214,7 @@ class Tracer:
     def _look_at(self, filename: str) -> bool:
         # Resolving a path asks the kernel for each of its parts: only where the name is the same.
         is_ours = os.path.basename(filename) == os.path.basename(self.path)
-        is_ours = is_ours and os.path.realpath(filename) == self.path
+        is_ours = is_ours and real_path(filename) == self.path
         self._is_ours[filename] = is_ours
         return is_ours
 

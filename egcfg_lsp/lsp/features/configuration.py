@@ -15,13 +15,13 @@ def register(server: LanguageServer, session: Session) -> None:
     @server.feature(types.WORKSPACE_DID_CHANGE_CONFIGURATION)
     async def did_change_configuration(params: types.DidChangeConfigurationParams) -> None:
         # A client that can be asked sends its own defaults along, or nothing.
-        if not await session.pull_configuration():
+        if not await session.configuration.pull(server):
             session.configuration.set_pushed(params.settings)
         session.reconsider()
 
     @server.feature(types.WORKSPACE_DID_CHANGE_WORKSPACE_FOLDERS)
     async def did_change_folders(_: types.DidChangeWorkspaceFoldersParams) -> None:
-        await session.pull_configuration()
+        await session.configuration.pull(server)
 
     @server.feature(protocol.OPTIONS_CHANGED)
     def options_changed(params: Any) -> None:

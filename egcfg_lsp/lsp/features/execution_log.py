@@ -19,7 +19,7 @@ def register(server: LanguageServer, session: Session) -> None:
         uri = path.as_uri()
         window = server.client_capabilities.window
         if not await asyncio.to_thread(path.is_file):
-            session.show(types.MessageType.Info, "nothing has been executed yet")
+            session.voice.show(types.MessageType.Info, "nothing has been executed yet")
         elif window is not None and window.show_document and window.show_document.support:
             session.start(show(uri))
         return uri
@@ -29,4 +29,4 @@ def register(server: LanguageServer, session: Session) -> None:
         try:
             await server.window_show_document_async(params)
         except JsonRpcException as error:
-            session.show(types.MessageType.Warning, f"{uri} is not shown: {error}")
+            session.voice.show(types.MessageType.Warning, f"{uri} is not shown: {error}")

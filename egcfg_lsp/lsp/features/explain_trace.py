@@ -40,7 +40,7 @@ def register(server: LanguageServer, session: Session) -> None:
         if not is_wanted(params.context):
             return []
         uri, position = params.text_document.uri, params.range.start
-        request = session.request_at(uri, position)
+        request = session.snapshots.request_at(uri, position)
         target = find_target(request.text, request.offset)
         if target is None:
             return []
@@ -58,7 +58,7 @@ def register(server: LanguageServer, session: Session) -> None:
         try:
             explanation = await explained(wanted)
         except ExplainError as error:
-            session.show(types.MessageType.Info, str(error))
+            session.voice.show(types.MessageType.Info, str(error))
             return None
         page = protocol.Page(f"Trace of {explanation.subject.name}", explanation.markdown)
         if wanted.show:
@@ -67,7 +67,7 @@ def register(server: LanguageServer, session: Session) -> None:
 
     async def explained(wanted: protocol.ExplainTrace) -> Explanation:
         """Raises ExplainError."""
-        request = session.request_at(wanted.uri, wanted.position)
+        request = session.snapshots.request_at(wanted.uri, wanted.position)
         subject: Subject | None = None
         if wanted.of != protocol.FUNCTION:
             found = session.suggestion_at(wanted.uri, wanted.position, wanted.of)
@@ -84,13 +84,15 @@ def register(server: LanguageServer, session: Session) -> None:
         await asyncio.to_thread(path.write_text, page.markdown, encoding="utf-8")
         window = server.client_capabilities.window
         if window is None or not window.show_document or not window.show_document.support:
-            session.show(types.MessageType.Info, f"{explanation.summary} · the trace is in {path}")
+            session.voice.show(
+                types.MessageType.Info, f"{explanation.summary} · the trace is in {path}"
+            )
             return
         try:
             shown = types.ShowDocumentParams(path.as_uri(), take_focus=True)
             await server.window_show_document_async(shown)
         except JsonRpcException as error:
-            session.show(types.MessageType.Warning, f"{path} is not shown: {error}")
+            session.voice.show(types.MessageType.Warning, f"{path} is not shown: {error}")
 
     session.on_close(pages.cleanup)
 

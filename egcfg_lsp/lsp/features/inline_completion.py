@@ -11,7 +11,8 @@ from pygls.lsp.server import LanguageServer
 from egcfg_lsp.completion import Update
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.lsp import protocol
-from egcfg_lsp.lsp.session import Session, Snapshot
+from egcfg_lsp.lsp.session import Session
+from egcfg_lsp.lsp.snapshots import Snapshot, Snapshots
 from egcfg_lsp.model import ModelError
 
 
@@ -19,7 +20,7 @@ def register(server: LanguageServer, session: Session) -> None:
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
     async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
         await session.configured()
-        snapshot = session.snapshot(params)
+        snapshot = session.snapshots.take(params)
         session.supersede(snapshot)
         completions = session.completions()
         if completions is None:
@@ -30,13 +31,13 @@ def register(server: LanguageServer, session: Session) -> None:
             session.abandon(snapshot)
             raise
         except ModelError as error:
-            session.fail(str(error))
+            session.voice.fail(str(error))
             return types.InlineCompletionList(items=[])
         if update.done:
             session.rest(reason_told(update, snapshot))
-        if not session.is_current(snapshot):
+        if not session.snapshots.is_current(snapshot):
             raise JsonRpcContentModified(message="the document has changed")
-        return to_list(update, snapshot, session)
+        return to_list(update, snapshot, session.snapshots)
 
     @server.command(protocol.DID_ACCEPT)
     async def did_accept(suggestion_id: str, *_: object) -> None:
@@ -54,13 +55,13 @@ def reason_told(update: Update, snapshot: Snapshot) -> str:
     return ""
 
 
-def to_list(update: Update, snapshot: Snapshot, session: Session) -> types.InlineCompletionList:
+def to_list(update: Update, snapshot: Snapshot, snapshots: Snapshots) -> types.InlineCompletionList:
     """The suggestions as items at the cursor; the command carries what an item has no field for."""
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
                 insert_text=suggestion.text,
-                range=session.range_of(suggestion, snapshot),
+                range=snapshots.range_of(suggestion, snapshot),
                 command=types.Command(
                     title="egcfg: accepted",
                     command=protocol.DID_ACCEPT,

@@ -21,7 +21,9 @@ def register(server: LanguageServer, session: Session) -> None:
         message = protocol.trust_changed(params)
         if message is None:
             session.set_trust(False)
-            session.show(types.MessageType.Warning, f"bad parameters of {protocol.TRUST_CHANGED}")
+            session.voice.show(
+                types.MessageType.Warning, f"bad parameters of {protocol.TRUST_CHANGED}"
+            )
         else:
             session.set_trust(message.trusted)
 
@@ -29,7 +31,7 @@ def register(server: LanguageServer, session: Session) -> None:
     async def trust(*arguments: object) -> None:
         """The tests of the document's folder, or of the whole workspace, may be run from now on."""
         if session.configuration.editor_trusts is False:
-            session.show(types.MessageType.Warning, "trust the workspace in the editor first")
+            session.voice.show(types.MessageType.Warning, "trust the workspace in the editor first")
         else:
             await answer(arguments, Answer.TRUSTED, "the tests of {} are run from now on")
 
@@ -42,11 +44,11 @@ def register(server: LanguageServer, session: Session) -> None:
         uri = next((argument for argument in arguments if isinstance(argument, str)), None)
         folders = session.folders_at(uri)
         if not folders:
-            session.show(types.MessageType.Warning, "there is no folder to trust here")
+            session.voice.show(types.MessageType.Warning, "there is no folder to trust here")
         for folder in folders:
             try:
                 real = await session.answer(folder, answer)
             except TrustError as error:
-                session.show(types.MessageType.Error, str(error))
+                session.voice.show(types.MessageType.Error, str(error))
             else:
-                session.show(types.MessageType.Info, message.format(real.name))
+                session.voice.show(types.MessageType.Info, message.format(real.name))
