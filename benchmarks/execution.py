@@ -24,7 +24,7 @@ from benchmarks.figures import Benchmark, Figure, Figures, Setup, median, percen
 from benchmarks.sampled import Sampled, sampled
 from benchmarks.suites import SUITES, SuiteError, installed
 from egcfg_lsp.bench import BenchError
-from egcfg_lsp.execution import How, Job, Sandbox, Status
+from egcfg_lsp.execution import How, Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution.sandbox import KernelSandbox
@@ -132,23 +132,25 @@ async def _measured(
     function: Sampled, pool: Pool, cold: KernelSandbox, setup: Setup, odd: Counter[str]
 ) -> Times:
     """In turn; `odd` counts the runs that were not what they were to be."""
-    times = Times(test=[1000 * function.test_seconds])
+    times = Times()
     n_rounds, n_slow = setup.rounds(N_ROUNDS, quick=4), setup.rounds(N_SLOW_ROUNDS, quick=1)
 
     async def run(
         sandbox: Sandbox, job: Job, how: How, status: Status, values: list[float]
-    ) -> None:
+    ) -> RunResult:
         started = time.perf_counter()
         result = await sandbox.run(job)
         values.append(1000 * (time.perf_counter() - started))
         if (result.how, result.status) != (how, status):
             odd[f"{how} {status}: {result.how} {result.status}"] += 1
         await asyncio.sleep(PAUSE_SECONDS)
+        return result
 
     passing = function.passing
     is_plain = await _plain_pytest(function, odd) is not None
     for i in range(n_rounds):
-        await run(pool, passing, How.SWAPPED, Status.PASSED, times.passes)
+        passed = await run(pool, passing, How.SWAPPED, Status.PASSED, times.passes)
+        times.test += [1000 * test.seconds for test in passed.tests]
         await run(pool, function.failing, How.SWAPPED, Status.FAILED, times.fails)
         if i % (n_rounds // n_slow) == 0 and len(times.cold) < n_slow:
             fresh = replace(passing, fresh=True)

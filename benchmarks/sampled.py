@@ -39,8 +39,6 @@ class Sampled:
     """The function as it is."""
     failing: Job
     """With one of `WRONG_BODIES`; its collection is that of `passing`."""
-    test_seconds: float
-    """What the test itself took, traced, as pytest tells it."""
 
     @property
     def node(self) -> str:
@@ -106,14 +104,14 @@ async def _fitting(
             continue
         failing = await _failing(job, stub, sandbox)
         if failing is not None:
-            return Sampled(suite, test, job, failing, result.tests[0].seconds)
+            return Sampled(suite, test, job, failing)
         reasons.append("passes without the function")
     return reasons[0]
 
 
 def _unfit(result: RunResult) -> str:
     if result.status is not Status.PASSED:
-        return "does not pass" if result.status is Status.FAILED else "no verdict"
+        return f"the test is {result.ending.replace('_', ' ')}"
     if result.how is not How.SWAPPED:
         return "not swapped"
     if len(result.tests) != 1:

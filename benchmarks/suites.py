@@ -34,11 +34,7 @@ class Suite:
 SUITES = (
     # Small, plain functions.
     Suite("toolz", "1.2.0", "9667a038e9d6ecba37995e26cb2f59ec6420b6ad8dd9677de59db9b956b08490"),
-    # With an extension of its own, under `src`.
-    Suite(
-        "markupsafe", "3.0.4", "2e9ad7dd851bf45fab9f75cbff4cb493fee9979e8d8c7c9c3ee119022518edd6"
-    ),
-    # unittest, with test classes that inherit their tests.
+    # unittest, with test classes that inherit their tests; the package lies under `src`.
     Suite(
         "cachetools", "8.0.1", "deb1d376d4d28c2f33f3e3058043b005e0af75c35c094bd54053e27d2906ad95"
     ),
@@ -50,6 +46,8 @@ SUITES = (
     ),
     # Many modules that know nothing of each other.
     Suite("boltons", "26.2.0", "d39cfd15c1a1c3bd4d705c82252fa9edb8e4f5e8cc039f8e39afac7b1b47e92c"),
+    # With an extension of its own.
+    Suite("msgpack", "1.2.4", "475c44e12f2a5de766a8448783f149c9b33f3f49b88953c6cd739a77d93c732c"),
     # Large: 600 files are imported, and NumPy with them.
     Suite("networkx", "3.6.1", "26b7c357accc0c8cde558ad486283728b65b6a95d85ee1cd66bafab4c8168509"),
 )
@@ -140,5 +138,5 @@ def _why(error: Exception) -> str:
     if isinstance(error, subprocess.CalledProcessError):
         lines = [line for line in str(error.stderr).splitlines() if line.strip()]
         said = [line for line in lines if line.startswith("ERROR")] or lines
-        return said[-1] if said else f"pip ended with {error.returncode}"
+        return said[-1].removeprefix("ERROR: ") if said else f"pip ended with {error.returncode}"
     return getattr(error, "strerror", None) or type(error).__name__

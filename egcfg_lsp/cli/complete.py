@@ -16,7 +16,8 @@ from rich.console import Console
 
 from egcfg_lsp.completion import Drop, Outcome, Request, Update
 from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
-from egcfg_lsp.completion.project import project_root, read_text_file
+from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.completion.texts import read_text_file
 from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox
 from egcfg_lsp.model import ModelError

@@ -95,17 +95,23 @@ async def verify(
     confirmed = await sandbox.run(replace(job, fresh=True, seed=SECOND_SEED))
     if (doubt := _doubt(result, confirmed, steady, history)) is not None:
         return doubt
-    without = without_suggestion(request)
-    control = await sandbox.run(
-        _about(replace(job, text=without, stop_early=True), request, without)
-    )
-    return judge(confirmed, control)
+    return judge(confirmed, await sandbox.run(_control(job, request)))
 
 
 def without_suggestion(request: Request) -> str:
     """The buffer as it is; a block that lacks its body has a `pass`, so that its tests can say more
     of it than that it does not compile."""
     return close_open_blocks(request.text, request.before.count("\n"))
+
+
+def _control(job: Job, request: Request) -> Job:
+    """The job on the buffer without the suggestion, to its first failure."""
+    text = without_suggestion(request)
+    job = _about(replace(job, text=text, stop_early=True), request, text)
+    if job.target_lines is None:
+        return job
+    # No line is asked about; one of the body tells which function is meant.
+    return replace(job, first_line=job.target_lines[1], last_line=job.target_lines[1])
 
 
 def _dead_lines(job: Job) -> frozenset[int]:

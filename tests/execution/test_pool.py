@@ -305,10 +305,6 @@ SLOW: dict[str, tuple[dict[str, str], str, How]] = {
     "an open file": (
         {"test_it.py": ONE_TEST + "HELD = open('pyproject.toml')\n"}, "leaves a file", How.FRESH,
     ),
-    "memory that forks would share": (
-        {"test_it.py": ONE_TEST + "import mmap\nHELD = mmap.mmap(-1, 4096)\n"},
-        "forks would share", How.FRESH,
-    ),
     "standard output as a file": (
         {"test_it.py": ONE_TEST + "def test_b():\n    import sys\n    sys.stdout.fileno()\n    test_a()\n"},
         "to be a file", How.FRESH,

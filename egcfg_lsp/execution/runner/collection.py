@@ -218,16 +218,7 @@ def why_not_to_fork(descriptors: Dict[int, int]) -> str:
         return "importing the project leaves %d threads behind" % (n_tasks - 1)
     if not all(stat.S_ISCHR(mode) for mode in descriptors.values()):
         return "importing the project leaves a file, socket or pipe open"
-    if shares_memory():
-        return "importing the project leaves memory that its forks would share"
     return ""
-
-
-def shares_memory() -> bool:
-    """Whether what one fork writes another one may read."""
-    with open("/proc/self/maps", "rb") as stream:
-        modes = [line.split(None, 2)[1] for line in stream]
-    return any(mode[1:2] == b"w" and mode[3:4] == b"s" for mode in modes)
 
 
 def open_descriptors(control: int) -> Dict[int, int]:
