@@ -147,6 +147,8 @@ async def _measured(
         return result
 
     passing = function.passing
+    for job in (passing, function.failing):
+        await pool.run(job)
     is_plain = await _plain_pytest(function, odd) is not None
     for i in range(n_rounds):
         passed = await run(pool, passing, How.SWAPPED, Status.PASSED, times.passes)

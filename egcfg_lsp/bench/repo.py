@@ -24,7 +24,7 @@ from egcfg_lsp.completion import Outcome, Request, Suggestion, Update
 from egcfg_lsp.completion.engine import Tools, ladder
 from egcfg_lsp.completion.project import Project, project_at
 from egcfg_lsp.completion.verify import verify
-from egcfg_lsp.execution import Job, RunResult, Sandbox, SandboxState, Status
+from egcfg_lsp.execution import How, Job, RunResult, Sandbox, SandboxState, Status
 from egcfg_lsp.model import LanguageModel
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests
@@ -141,6 +141,7 @@ class TimedSandbox:
     def __init__(self, sandbox: Sandbox) -> None:
         self._sandbox = sandbox
         self.runs: list[Run] = []
+        self.results: list[RunResult] = []
 
     async def state(self) -> SandboxState:
         return await self._sandbox.state()
@@ -149,6 +150,7 @@ class TimedSandbox:
         started = time.monotonic()
         result = await self._sandbox.run(job)
         seconds = round(time.monotonic() - started, 4)
+        self.results.append(result)
         self.runs.append(Run(result.status, seconds, result.n_tests))
         return result
 
@@ -308,7 +310,9 @@ async def _judged(
     tests = _tests_of(gap, project_at(request.root, settings.exclude), MAX_JUDGING_TESTS)
     timed = TimedSandbox(sandbox)
     await verify(replace(request, settings=settings), tests, shown, timed)
-    first = next(iter(timed.runs), None)
-    if first is None or first.status is Status.INCONCLUSIVE:
+    # The first that has imported the module as it is with the suggestion.
+    others = (result for result in timed.results if result.how is not How.SWAPPED)
+    decisive = next(others, next(iter(timed.results), None))
+    if decisive is None or decisive.status is Status.INCONCLUSIVE:
         return None, 0
-    return first.status is Status.PASSED, first.n_tests
+    return decisive.status is Status.PASSED, decisive.n_tests

@@ -125,6 +125,11 @@ class Completions:
         update = completion.remainder(request) or Update(done=True)
         return agreeing(update, request)
 
+    async def settled(self) -> None:
+        """Wait until nothing is under way."""
+        while self.is_busy and self._current is not None and self._current.task is not None:
+            await asyncio.wait([self._current.task])
+
     @property
     def is_busy(self) -> bool:
         return self._current is not None and not self._current.update.done

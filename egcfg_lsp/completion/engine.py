@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
@@ -127,13 +127,14 @@ def project_of(request: Request) -> Project | None:
     return None if request.root is None else project_at(request.root, request.settings.exclude)
 
 
-def tests_version(request: Request) -> int:
-    """Changes when a test file of the project appears, goes or is written; belongs into a thread."""
+def tests_version(request: Request) -> Hashable:
+    """Changes when a test file of the project appears, goes or is written, and with what is not
+    saved in other buffers; belongs into a thread."""
     project = project_of(request)
     if project is None:
         return 0
     project.refresh()
-    return project.version(beside=request.path)
+    return project.version(beside=request.path), frozenset(request.overlays.items())
 
 
 def circumstances(request: Request, tools: Tools) -> Circumstances:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from egcfg_lsp.execution import RunResult
+from egcfg_lsp.execution import How, RunResult
 from egcfg_lsp.source.oracle import OracleTest
 
 MAX_TESTS = 2000
@@ -30,6 +30,8 @@ class Seen:
 
     seconds: float | None = None
     """The longest that it took when it passed; None: it never has."""
+    swapped_seconds: float | None = None
+    """The same, of runs for which no process had to import anything."""
     has_failed: bool = False
     """In the last run that said something."""
     is_flaky: bool = False
@@ -42,6 +44,7 @@ class TestHistory:
 
     def __init__(self) -> None:
         self._seen: OrderedDict[Key, Seen] = OrderedDict()
+        self._reaching: OrderedDict[tuple[Path, str], tuple[OracleTest, ...]] = OrderedDict()
 
     def of(self, test: OracleTest) -> Seen:
         return self._seen.get(_key(test), Seen())
@@ -61,7 +64,7 @@ class TestHistory:
         """
         total = 0.0
         for test in tests:
-            seconds = self.of(test).seconds
+            seconds = self.of(test).swapped_seconds
             if seconds is None or seconds > QUICK_SECONDS:
                 return most_seconds
             each = FACTOR * seconds + ALLOWANCE_SECONDS
@@ -83,6 +86,8 @@ class TestHistory:
             if outcomes == {"passed"}:
                 seconds = sum(each for _, each in found)
                 seen = replace(seen, seconds=max(seconds, seen.seconds or 0.0))
+                if result.how is How.SWAPPED:
+                    seen = replace(seen, swapped_seconds=max(seconds, seen.swapped_seconds or 0.0))
             self._keep(test, seen)
 
     def note_flaky(
@@ -99,11 +104,27 @@ class TestHistory:
                 flaky.append(test)
         return tuple(flaky)
 
+    def note_reaching(self, path: Path, function: str, tests: tuple[OracleTest, ...]) -> None:
+        """These tests enter a function of a file, though they may not name it."""
+        self._reaching[path, function] = tests
+        self._reaching.move_to_end((path, function))
+        if len(self._reaching) > MAX_TESTS:
+            self._reaching.popitem(last=False)
+
+    def reaching(self, path: Path, function: str) -> tuple[OracleTest, ...]:
+        """What has been noted of a function."""
+        return self._reaching.get((path, function), ())
+
     def forget(self, paths: Iterable[Path]) -> None:
-        """These files have changed."""
+        """These files of a project have changed; what made a test flaky may have been any of them."""
         changed = set(paths)
-        for key in [key for key in self._seen if key[0] in changed]:
-            del self._seen[key]
+        if changed:
+            self._reaching.clear()
+        for key, seen in [*self._seen.items()]:
+            if key[0] in changed:
+                del self._seen[key]
+            elif changed and seen.is_flaky:
+                self._seen[key] = replace(seen, is_flaky=False)
 
     def _keep(self, test: OracleTest, seen: Seen) -> None:
         self._seen[_key(test)] = seen

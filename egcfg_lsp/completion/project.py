@@ -24,8 +24,7 @@ from tree_sitter import Node
 from egcfg_lsp.completion.exclusion import ENVIRONMENT, RULES, SKIPPED_FOLDERS, Exclusions, settled
 from egcfg_lsp.completion.ignored import Rules
 from egcfg_lsp.completion.stamps import Stamp, Stamps, place_of_folder, stamp_of
-from egcfg_lsp.completion.texts import MAX_FILE_BYTES, Texts
-from egcfg_lsp.completion.texts import read_text_file
+from egcfg_lsp.completion.texts import MAX_FILE_BYTES, Texts, read_text_file
 from egcfg_lsp.source.facts import Facts, facts_of
 from egcfg_lsp.source.parse import Syntax, parse, reparse
 from egcfg_lsp.source.pytest_config import (

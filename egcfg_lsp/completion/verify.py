@@ -15,15 +15,18 @@ from typing import NamedTuple
 from egcfg_lsp.completion import Outcome, Request, Suggestion
 from egcfg_lsp.completion.history import TestHistory
 from egcfg_lsp.completion.telling import one_line
-from egcfg_lsp.execution import Job, RunResult, Sandbox, Status
+from egcfg_lsp.completion.widening import is_too_narrow, widened
+from egcfg_lsp.execution import Ending, How, Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
 from egcfg_lsp.execution.sandbox import allowed_environment
 from egcfg_lsp.source.edit import close_open_blocks, splice, without_lines
 from egcfg_lsp.source.oracle import OracleTest
-from egcfg_lsp.source.reach import dead_lines
+from egcfg_lsp.source.reach import dead_lines, hidden_blocks
 from egcfg_lsp.source.target import find_target
 
 SECOND_SEED = 1
+MAX_HIDDEN = 8
+"""Blocks on the line of their head that are tried out; more of them are taken not to have run."""
 _UNTRUSTED = "not run: the workspace is not trusted"
 UNTRUSTED = f"⊘ {_UNTRUSTED}"
 """The summary of a suggestion whose tests would run if they were allowed to."""
@@ -57,13 +60,18 @@ async def verify(
     """Outcome and summary of a suggestion. Never raises.
 
     What passes runs once more, in a process that has imported the buffer as shown, with another
-    seed; and the buffer without it must fail. `history` orders the tests and learns from them.
+    seed; and the buffer without it must fail. What fails where only the function was exchanged runs
+    once more in such a process, which is then believed. `history` orders the tests and learns from
+    them.
     """
     history = history or TestHistory()
     if (reason := reason_not_to_run(request, tests)) is not None:
         return _inconclusive(reason)
     assert request.path is not None, "tests belong to a file"
     assert request.root is not None, "tests lie below a root"
+    target = find_target(request.text, request.offset)
+    name = "" if target is None else target.qualified_name
+    tests = tuple(dict.fromkeys((*tests, *history.reaching(request.path, name))))
     steady = history.ordered(history.steady(tests))
     if not steady:
         return _inconclusive(f"flaky: {names_of(tests)}")
@@ -86,16 +94,60 @@ async def verify(
     )
     job = _about(job, request, candidate.text)
     dead = await asyncio.to_thread(_dead_lines, job)
-    result = _with_missed(await sandbox.run(job), dead)
-    history.note(steady, result)
+    patient = replace(job, deadline_seconds=request.settings.deadline_seconds)
+
+    async def ran(job: Job) -> RunResult:
+        result = _with_missed(await sandbox.run(job), dead)
+        history.note(job.tests, result)
+        return result
+
+    result = await ran(job)
+    if result.ending is Ending.TIMEOUT and job != patient:
+        result = await ran(patient)
+    if result.how is How.SWAPPED and may_be_stale(result):
+        result = await ran(replace(patient, fresh=True))
+    if is_too_narrow(result):
+        patient, result = await widened(patient, result, request, history, ran)
+    fresh = replace(patient, fresh=True)
     if not candidate.is_as_shown:
         return judge_unfinished(result)
     if result.status is not Status.PASSED or result.missed_lines:
         return judge(result, RunResult(Status.INCONCLUSIVE))
-    confirmed = await sandbox.run(replace(job, fresh=True, seed=SECOND_SEED))
-    if (doubt := _doubt(result, confirmed, steady, history)) is not None:
-        return doubt
-    return judge(confirmed, await sandbox.run(_control(job, request)))
+    if flaky := tuple(test for test in tests if test not in steady):
+        return _inconclusive(f"{result.n_passed}/{result.n_tests} pass, flaky: {names_of(flaky)}")
+    confirmed = await ran(replace(fresh, seed=SECOND_SEED))
+    if confirmed.status is Status.FAILED:
+        again = await ran(fresh) if result.how is How.SWAPPED else result
+        return _doubt(again, confirmed, patient.tests, history)
+    if confirmed.status is not Status.PASSED or confirmed.missed_lines:
+        return judge(confirmed, RunResult(Status.INCONCLUSIVE))
+    if skipped := await _skipped_blocks(patient if result.how is How.SWAPPED else fresh, sandbox):
+        missed = replace(confirmed, missed_lines=skipped)
+        return judge(missed, RunResult(Status.INCONCLUSIVE))
+    return judge(confirmed, await sandbox.run(_control(patient, request)))
+
+
+async def _skipped_blocks(job: Job, sandbox: Sandbox) -> tuple[int, ...]:
+    """Of the watched lines those with a block behind its head without which the tests pass, too.
+
+    `if x: return y` is one line, which runs whether the block does or not.
+    """
+    if job.target_lines is None:
+        return ()
+    blocks = await asyncio.to_thread(hidden_blocks, job.text, *job.target_lines)
+    watched = [block for block in blocks if job.first_line <= block.line <= job.last_line]
+    skipped = [block.line for block in watched[MAX_HIDDEN:]]
+    for block in watched[:MAX_HIDDEN]:
+        result = await sandbox.run(replace(job, text=block.text, stop_early=True))
+        if result.status is not Status.FAILED and result.ending is not Ending.ERROR:
+            skipped.append(block.line)
+    return tuple(sorted(skipped))
+
+
+def may_be_stale(result: RunResult) -> bool:
+    """Whether a run that only exchanged the function's code may fail for that reason: what is made
+    of a function when its module is imported is as it was, and so is what the tests import."""
+    return result.status is Status.FAILED or result.ending is Ending.ERROR
 
 
 def without_suggestion(request: Request) -> str:
@@ -138,14 +190,12 @@ def _about(job: Job, request: Request, text: str) -> Job:
 
 
 def _doubt(
-    result: RunResult, confirmed: RunResult, tests: tuple[OracleTest, ...], history: TestHistory
-) -> Verdict | None:
-    """Why a second run takes back that the tests pass; None if it does not."""
-    if confirmed.status is Status.PASSED:
-        return judge(confirmed, RunResult(Status.INCONCLUSIVE)) if confirmed.missed_lines else None
-    if confirmed.status is Status.INCONCLUSIVE:
-        return _without_verdict(confirmed)
-    flaky = history.note_flaky(tests, result, confirmed)
+    result: RunResult, other: RunResult, tests: tuple[OracleTest, ...], history: TestHistory
+) -> Verdict:
+    """Of two runs that came about alike, the second of which fails, with another seed."""
+    if result.status is not Status.PASSED:
+        return judge(result, RunResult(Status.INCONCLUSIVE))
+    flaky = history.note_flaky(tests, result, other)
     named = f": {names_of(flaky)}" if flaky else ""
     return _inconclusive(f"flaky, passed once and failed once{named}")
 
@@ -190,7 +240,7 @@ def judge_unfinished(result: RunResult) -> Verdict:
 def judge(result: RunResult, control: RunResult) -> Verdict:
     """The outcome of a run, given the run of the same tests on the buffer without the suggestion.
 
-    A buffer that does not compile passes no test.
+    A buffer that does not compile passes no test, nor does one that makes them go on for ever.
     """
     if result.status is Status.INCONCLUSIVE:
         return _without_verdict(result)
@@ -202,23 +252,35 @@ def judge(result: RunResult, control: RunResult) -> Verdict:
         lines = ", ".join(map(str, result.missed_lines[:3]))
         plural = "s" if len(result.missed_lines) > 1 else ""
         return _inconclusive(f"{count} pass, but line{plural} {lines} never ran")
-    if control.status is Status.INCONCLUSIVE and control.compiles:
+    if not control.compiles or control.ending in _ENDLESS:
+        return Verdict(Outcome.VERIFIED, one_line(result))
+    if control.status is Status.INCONCLUSIVE:
         return _inconclusive(f"{count} pass; without it: {control.reason}", is_transient=True)
-    if control.compiles and not _fails_what_passed(control, result):
+    if not _fails_what_passed(control, result):
         return _inconclusive(f"{count} pass, with or without it")
     return Verdict(Outcome.VERIFIED, one_line(result))
 
 
+_ENDLESS = (Ending.FUEL, Ending.TIMEOUT)
+
+
 def _fails_what_passed(control: RunResult, result: RunResult) -> bool:
-    """Whether a test fails without the suggestion that is not one of those which say nothing with it."""
-    silent = {_plain(one.name) for one in result.tests if one.outcome in ("skipped", "error")}
-    failed = {_plain(one.name) for one in control.tests if one.outcome == "failed"}
-    # A long list of tests is left out of a record.
-    return control.status is Status.FAILED and (not control.tests or bool(failed - silent))
+    """Whether a test fails without the suggestion that is not one of those which say nothing with it.
+
+    What cannot be collected is one test, whatever its parameters.
+    """
+    if control.status is not Status.FAILED:
+        return False
+    passed = {one.name for one in result.tests if one.outcome == "passed"}
+    silent = {one.name for one in result.tests if one.outcome != "passed"}
+    silent |= {_plain(name) for name in silent} - {_plain(name) for name in passed}
+    failed = {one.name for one in control.tests if one.outcome == "failed"}
+    # A list of tests that is too long for a record is left out of it.
+    return not control.tests or bool(failed - silent)
 
 
 def _plain(name: str) -> str:
-    """Of a test without its parameters: what could not be collected has none."""
+    """Of a test, without its parameters."""
     return name.partition("[")[0]
 
 

@@ -45,7 +45,8 @@ class Job:
     fresh: bool = False
     """Import the patched module and collect the tests again, in a process that has done neither."""
     seed: int = 0
-    """Of `random`, and of NumPy where it is imported."""
+    """Of `random`, and of NumPy where it is imported; of the hashes of strings too, but where only
+    the function was exchanged."""
     stop_early: bool = False
     """End behind the first test that fails."""
     overlays: Mapping[Path, str] = field(default_factory=dict)

@@ -98,6 +98,7 @@ async def enclosed(
     folders: Sequence[Path] = (),
     files: Mapping[Path, bytes] | None = None,
     environment: Mapping[str, str] | None = None,
+    hash_seed: int = 0,
     strays: Sequence[int] = (),
     deadline_seconds: float | None,
 ) -> AsyncIterator[Enclosed]:
@@ -105,9 +106,9 @@ async def enclosed(
 
     `folders` are readable; with namespaces, `files` are seen in the place of what lies there. Our
     own Python confines itself and then becomes the interpreter, which alone sees the environment.
-    `strays` are descriptors that it gets and must close. Without a deadline it is a zygote: it lives
-    until the block is left, and its owner bounds the CPU time of its children and looks at the memory
-    that it takes while they run (`resident_bytes`).
+    `hash_seed` is that of its strings; `strays` are descriptors that it gets and must close. Without
+    a deadline it is a zygote: it lives until the block is left, and its owner bounds the CPU time of
+    its children and looks at the memory that it takes while they run (`resident_bytes`).
     """
     readable = [*interpreter.folders, *folders, RUNNER.parent, *installation_folders(OUR_PREFIX)]
     watched_folder: Path | None = None
@@ -126,7 +127,7 @@ async def enclosed(
             "descriptors": descriptors,
             "folder": str(RUNNER.parent),
             "command": [str(interpreter.path), *PYTHON_OPTIONS, "-m", f"runner.{module}"],
-            "environment": _environment(interpreter, tmp, environment or {}),
+            "environment": _environment(interpreter, tmp, environment or {}, hash_seed),
         }
         data = json.dumps(order).encode()
         assert process.stdin is not None
@@ -174,10 +175,14 @@ async def read_into(record: bytearray, stream: BinaryIO, most: int) -> None:
         transport.close()
 
 
-def _environment(interpreter: Interpreter, tmp: str, extra: Mapping[str, str]) -> Mapping[str, str]:
+def _environment(
+    interpreter: Interpreter, tmp: str, extra: Mapping[str, str], hash_seed: int = 0
+) -> Mapping[str, str]:
     """All variables of a run; ours win."""
-    plugins = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if interpreter.is_ours else {}
-    return {**extra, **ENVIRONMENT, **plugins, "HOME": tmp, "TMPDIR": tmp}
+    ours = {**ENVIRONMENT, "HOME": tmp, "TMPDIR": tmp, "PYTHONHASHSEED": str(hash_seed % 2**32)}
+    if interpreter.is_ours:
+        ours["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    return {**extra, **ours}
 
 
 def _plan(
@@ -259,7 +264,7 @@ async def _settled(task: asyncio.Future[T]) -> T | None:
     while not task.done():
         with suppress(asyncio.CancelledError):
             await asyncio.wait([task])
-    return None if task.exception() else task.result()
+    return None if task.cancelled() or task.exception() else task.result()
 
 
 @asynccontextmanager

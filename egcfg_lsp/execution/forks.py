@@ -1,15 +1,24 @@
-"""What the server knows of one fork in a zygote, and how it reads what that answers; mostly pure."""
+"""What the server knows of one fork in a zygote, and how it reads what that answers; what it rests on."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import os
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from egcfg_lsp.execution import RunResult
 from egcfg_lsp.execution.channel import Channel
 from egcfg_lsp.execution.record import object_in, result_of_object
 
+T = TypeVar("T")
+Stamp = tuple[int, int] | None
+Stamps = Mapping[Path, Stamp]
+"""By which it is seen that a file, or what lies in a folder, has changed."""
 NUMBERS = itertools.count(1)
 """By which a fork is known; none is used twice."""
 
@@ -42,6 +51,34 @@ def result_in(record: bytes, nonce: str) -> RunResult:
     if value is not None and value.get("nonce") == nonce and type(value.get("slow")) is str:
         raise SlowerNeededError(value["slow"])
     return result_of_object(value, nonce)
+
+
+def stamp_of(path: str | Path, before: int | None = None) -> Stamp:
+    """Changes with the file; with `before` (ns of the clock) none that a file written since has."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - much faster, and asked for many files a run
+    except OSError:
+        return None
+    if before is not None and found.st_mtime_ns >= before:
+        return (-1, -1)
+    return (found.st_mtime_ns, found.st_size)
+
+
+def stamps_of(paths: Iterable[Path], before: int | None = None) -> Stamps:
+    return {path: stamp_of(path, before) for path in paths}
+
+
+def have_changed(stamps: Stamps) -> bool:
+    return any(stamp_of(path) != stamp for path, stamp in stamps.items())
+
+
+async def outcome(task: asyncio.Task[T]) -> T:
+    """Its result; if we are cancelled it goes on. Raises ZygoteError if it is cancelled itself,
+    which only its owner does, and what it raises."""
+    await asyncio.wait([task])
+    if task.cancelled():
+        raise ZygoteError("closed")
+    return task.result()
 
 
 def strings(value: object) -> list[str]:

@@ -133,6 +133,7 @@ async def _run(job: Job, surroundings: Surroundings) -> RunResult:
                     folders=[job.root],
                     files=files,
                     environment=job.environment,
+                    hash_seed=job.seed,
                     deadline_seconds=job.deadline_seconds,
                 ) as running,
             ):

@@ -30,8 +30,9 @@ class Stub:
 
 def stub_of(text: str, first_line: int, last_line: int) -> Stub | None:
     """None if the lines (1-based, inclusive) are not a function that can be parsed by itself."""
-    lines = split_lines(text)
-    function = "".join(lines[first_line - 1 : last_line])
+    start = _end_of_line(text, first_line - 1)
+    end = _end_of_line(text, last_line - first_line + 1, start)
+    function = text[start:end]
     node = _parsed(function)
     if node is None:
         return None
@@ -57,13 +58,36 @@ def stub_of(text: str, first_line: int, last_line: int) -> Stub | None:
     cell = _class_cell(node) if "super" in function or "__class__" in function else ""
     body = RAISE + ("; yield" if yields else "") + cell
     stubbed = f"{head}{body}\n"
-    before, after = "".join(lines[: first_line - 1]), "".join(lines[last_line:])
     n_lines = stubbed.count("\n")
-    return Stub(before + stubbed + after, first_line, first_line + n_lines - 1, function)
+    return Stub(text[:start] + stubbed + text[end:], first_line, first_line + n_lines - 1, function)
 
 
 _N_BEFORE = 1
 """Lines that are put before an indented function to parse it."""
+
+
+def _end_of_line(text: str, line: int, start: int = 0) -> int:
+    """The offset behind a line, 1-based and counted from `start`, which begins one.
+
+    By halving, since to count lines is faster than to find each of them.
+    """
+    low, high = start, len(text)
+    while high - low > _FEW and line:
+        middle = (low + high) // 2
+        n_lines = text.count("\n", low, middle)
+        if n_lines < line:
+            low, line = middle, line - n_lines
+        else:
+            high = middle
+    for _ in range(line):
+        low = text.find("\n", low) + 1
+        if low == 0:
+            return len(text)
+    return low
+
+
+_FEW = 1000
+"""Characters in which each line end is looked for."""
 
 
 def _parsed(function: str) -> ast.FunctionDef | ast.AsyncFunctionDef | None:

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import secrets
-from collections import deque
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from egcfg_lsp.execution import MEMORY_BYTES, Ending, RunResult
+from egcfg_lsp.execution import MEMORY_BYTES, RunResult
 from egcfg_lsp.execution.channel import Channel
 from egcfg_lsp.execution.enclosure import (
     WATCH_SECONDS,
@@ -31,186 +29,29 @@ from egcfg_lsp.execution.enclosure import (
 )
 from egcfg_lsp.execution.forks import (
     NUMBERS,
-    Child,
     SlowerNeededError,
+    Stamps,
     ZygoteError,
-    new_folder,
-    result_in,
+    outcome,
+    stamps_of,
     strings,
 )
 from egcfg_lsp.execution.interpreter import Interpreter
-from egcfg_lsp.execution.record import inconclusive, timed_out, without_record
+from egcfg_lsp.execution.parents import (
+    ANSWER_SECONDS,
+    LARGEST_ANSWER,
+    START_SECONDS,
+    Collection,
+    Parent,
+)
 
 log = logging.getLogger(__name__)
 _T = TypeVar("_T")
-START_SECONDS = 30.0
 COLLECT_SECONDS = 60.0
-ANSWER_SECONDS = 2.0
-"""For what is done at once; a parent that takes longer to kill a child is taken for stuck."""
-PATIENCE_SECONDS = 0.1
-"""For a child that has closed its channel to end, so that its exit status can be told."""
 REST_SECONDS = 0.5
 """After the last run its processes are counted."""
 N_ALWAYS = 2
 """Processes in the namespace: the first one, and the zygote."""
-N_PARKED = 3
-LARGEST_ANSWER = 1 << 20
-
-
-class Parent:
-    """A process that forks children on command: the zygote, or one of its collections."""
-
-    def __init__(self, zygote: Zygote, channel: Channel, folder: str) -> None:
-        self.zygote = zygote
-        self.channel = channel
-        self.folder = folder
-        self._turn = asyncio.Lock()
-
-    async def child(self, command: str) -> Child:
-        """A new child that is ready for its order. Raises ZygoteError, OSError."""
-        child = Child(next(NUMBERS), new_folder(self.folder), Channel())
-        self.zygote.alive.add(child.number)
-        try:
-            await self.tell(
-                {"do": command, "number": child.number, "folder": child.folder}, child.channel
-            )
-            async with asyncio.timeout(START_SECONDS):
-                answer = await child.channel.receive_object()
-        except TimeoutError:
-            answer = None
-        except BaseException:
-            child.channel.close()
-            raise
-        if answer is None or "parked" not in answer:
-            child.channel.close()
-            reason = "no child" if answer is None else str(answer.get("unfit"))
-            raise self.zygote.broke(f"the zygote gave {reason}")
-        return child
-
-    async def run(
-        self, child: Child, order: Mapping[str, object], deadline_seconds: float
-    ) -> RunResult:
-        """One order to one child, which is used up. Raises SlowerNeededError, ZygoteError."""
-        nonce, patience = secrets.token_hex(16), 0.0
-        watching = asyncio.get_running_loop().call_later(WATCH_SECONDS, self.zygote.watch_memory)
-        self.zygote.n_running += 1
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                await child.channel.send({**order, "nonce": nonce, "deadline": deadline_seconds})
-                record = await child.channel.receive()
-            if record is not None:
-                return result_in(record, nonce)
-            patience = PATIENCE_SECONDS
-        except TimeoutError:
-            return timed_out(deadline_seconds)
-        except OSError:
-            patience = PATIENCE_SECONDS
-        finally:
-            watching.cancel()
-            self.zygote.n_running -= 1
-            self.zygote.count_at_rest()
-            child.channel.close()
-            ending = self.zygote.in_background(self.end(child.number, child.folder, patience))
-        code = await ending
-        if self.zygote.excess:
-            return inconclusive(self.zygote.excess)
-        if self.zygote.problem:
-            # Not by this run, which has not been looked at: whoever asks may try again.
-            raise ZygoteError(self.zygote.problem)
-        if code is None:
-            return inconclusive("the run stopped answering", Ending.DIED)
-        return without_record(code)
-
-    async def end(self, number: int, folder: str, patience: float = 0.0) -> int | None:
-        """A child's exit status; None if it was killed, or the parent did not say."""
-        try:
-            answer = await self.ask(
-                {"do": "end", "number": number, "folder": folder, "patience": patience},
-                ANSWER_SECONDS,
-            )
-        except (ZygoteError, OSError):
-            return None
-        code = answer.get("code")
-        if answer.get("odd") or not isinstance(code, int | None):
-            self.zygote.broke(f"a run left something behind: {answer.get('odd')}")
-            return None
-        self.zygote.alive.discard(number)
-        return code
-
-    async def tell(self, command: Mapping[str, object], other: Channel | None = None) -> None:
-        """Raises ZygoteError."""
-        try:
-            async with self._turn:
-                await self.channel.send(command, other)
-        except OSError as error:
-            raise self.zygote.broke(f"the zygote has ended ({error})") from error
-
-    async def ask(self, command: Mapping[str, object], seconds: float) -> dict[str, Any]:
-        """Raises ZygoteError."""
-        try:
-            async with asyncio.timeout(seconds), self._turn:
-                await self.channel.send(command)
-                answer = await self.channel.receive_object(LARGEST_ANSWER)
-        except (TimeoutError, OSError):
-            answer = None
-        if answer is None:
-            raise self.zygote.broke("the zygote does not answer")
-        return answer
-
-
-class Collection(Parent):
-    """A fork that has collected tests, with children parked ahead."""
-
-    def __init__(self, zygote: Zygote, channel: Channel, number: int) -> None:
-        super().__init__(zygote, channel, new_folder(zygote.running.tmp))
-        self.number = number
-        self.slow = ""
-        """Why nothing can be run in it."""
-        self.files: tuple[Path, ...] = ()
-        self.modules: tuple[str, ...] = ()
-        self._parked: deque[Child] = deque()
-        self._filling: asyncio.Task[None] | None = None
-        zygote.collections.add(self)
-
-    async def run_swapped(self, order: Mapping[str, object], deadline_seconds: float) -> RunResult:
-        """Raises SlowerNeededError, ZygoteError."""
-        child = self._parked.popleft() if self._parked else await self.child("park")
-        try:
-            return await self.run(child, order, deadline_seconds)
-        finally:
-            self.fill()
-
-    def fill(self) -> None:
-        """Park children ahead, in the background."""
-        if self._filling is None or self._filling.done():
-            self._filling = self.zygote.in_background(self._fill())
-
-    async def filled(self) -> None:
-        if self._filling is not None:
-            await asyncio.shield(self._filling)
-
-    async def close(self) -> None:
-        parked = {child.number for child in self._parked}
-        self.let_go()
-        await self.zygote.end(self.number, self.folder)
-        self.zygote.alive -= parked
-
-    def let_go(self) -> None:
-        """Close what leads to its processes."""
-        self.zygote.collections.discard(self)
-        while self._parked:
-            self._parked.popleft().channel.close()
-        self.channel.close()
-
-    async def _fill(self) -> None:
-        with suppress(ZygoteError, OSError):
-            while len(self._parked) < N_PARKED and not self.zygote.problem:
-                child = await self.child("park")
-                if self not in self.zygote.collections:
-                    child.channel.close()
-                    self.zygote.alive.discard(child.number)
-                    return
-                self._parked.append(child)
 
 
 @dataclass
@@ -220,6 +61,8 @@ class Zygote:
     running: Enclosed
     root: Parent = field(init=False)
     problem: str = ""
+    packages: Stamps = field(default_factory=dict)
+    """Folders with packages, as they were when it had imported some."""
     excess: str = ""
     """What a run took too much of, so that it is broken."""
     collections: set[Collection] = field(default_factory=set)
@@ -239,6 +82,7 @@ class Zygote:
         interpreter: Interpreter,
         root: Path,
         environment: Mapping[str, str],
+        hash_seed: int,
     ) -> Zygote:
         """Raises ZygoteError, OSError."""
         channel = Channel()
@@ -252,10 +96,12 @@ class Zygote:
                     channel.other.fileno(),
                     folders=[root],
                     environment=environment,
+                    hash_seed=hash_seed,
                     deadline_seconds=None,
                 )
             )
             zygote = Zygote(running)
+            stack.push_async_callback(zygote._let_go)
             zygote.root = Parent(zygote, channel, running.tmp)
             order = {
                 "root": str(root),
@@ -269,13 +115,20 @@ class Zygote:
                     answer = await channel.receive_object()
             except TimeoutError:
                 answer = {"error": "the zygote does not answer"}
-            zygote._check_tasks(answer or {"error": "the zygote has ended"})
+            answer = answer or {"error": "the zygote has ended"}
+            zygote._check_tasks(answer)
+            zygote.packages = stamps_of(map(Path, strings(answer.get("packages"))))
             zygote._stack = stack.pop_all()
             return zygote
         raise AssertionError
 
     async def collect(self, order: Mapping[str, object]) -> Collection:
         """Raises ZygoteError, SlowerNeededError if nothing can be collected."""
+        # Of ours, so that nobody waits for its channel when `close` closes that.
+        return await outcome(self.in_background(self._collect(order)))
+
+    async def _collect(self, order: Mapping[str, object]) -> Collection:
+        """Raises ZygoteError, SlowerNeededError."""
         channel, number = Channel(), next(NUMBERS)
         collection = Collection(self, channel, number)
         self.alive.add(number)
@@ -304,7 +157,7 @@ class Zygote:
             raise SlowerNeededError(reason)
         collection.slow = str(answer.get("slow", ""))
         collection.files = tuple(map(Path, strings(answer.get("files"))))
-        collection.modules = tuple(strings(answer.get("modules")))
+        collection.is_broken = bool(answer.get("broken"))
         if collection.slow:
             await collection.close()
         else:
@@ -315,11 +168,6 @@ class Zygote:
     async def run_fresh(self, order: Mapping[str, object], deadline_seconds: float) -> RunResult:
         """Raises ZygoteError, SlowerNeededError."""
         return await self.root.run(await self.root.child("fresh"), order, deadline_seconds)
-
-    async def preload(self, modules: Sequence[str]) -> None:
-        """Import what later forks would import each by itself. Raises ZygoteError."""
-        command = {"do": "preload", "modules": list(modules)}
-        self._check_tasks(await self.root.ask(command, START_SECONDS))
 
     async def end(self, number: int, folder: str) -> None:
         if not self.problem:
@@ -358,12 +206,16 @@ class Zygote:
         self.problem = self.problem or "closed"
         if self._counting is not None:
             self._counting.cancel()
-        for task in [*self._tasks]:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def _let_go(self) -> None:
+        """Whoever reads what its processes write must have ended before these do."""
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         for collection in [*self.collections]:
             collection.let_go()
-        await self._stack.aclose()
 
     async def _watch_memory(self) -> None:
         while self.n_running and not self.problem:

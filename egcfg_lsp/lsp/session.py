@@ -212,7 +212,7 @@ class Session:
 
     def opened(self, uri: str) -> None:
         """The client shows a document, as it is on disk."""
-        self.snapshots.note_saved(uri)
+        self.snapshots.note_opened(uri)
         self.remember(uri, 0)
 
     def saved(self, uri: str) -> None:
@@ -290,6 +290,10 @@ class Session:
         self._history.forget(changed)
         if self._refreshable is not None:
             await self._refreshable.refresh(changed)
+        if self._completions is not None and self._completions.is_busy:
+            # Its runs may have seen the files before and after.
+            await self._completions.settled()
+            self._history.forget(changed)
         latest, settled = self._latest, self._settled
         if latest is None or settled is None or latest.request.root != project.root:
             return

@@ -16,6 +16,7 @@ from pygls.workspace import Workspace
 from egcfg_lsp.completion import Request, Suggestion, Update
 from egcfg_lsp.completion.debounce import Rhythm, debounce_seconds
 from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.completion.texts import read_text_file
 from egcfg_lsp.lsp import protocol
 from egcfg_lsp.lsp.configuration import Configuration
 from egcfg_lsp.lsp.documents import (
@@ -156,6 +157,16 @@ class Snapshots:
             return types.WorkspaceEdit(changes={uri: [edit]})
         versioned = types.OptionalVersionedTextDocumentIdentifier(uri, document.version)
         return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(versioned, [edit])])
+
+    def note_opened(self, uri: str) -> None:
+        """An editor may open what it has kept from an earlier session, unsaved."""
+        document = open_document(self._server.workspace, uri)
+        path = path_of(self._server.workspace, uri)
+        if document is None:
+            return
+        on_disk = None if path is None else read_text_file(path)
+        is_saved = on_disk is None or on_disk == document.source.replace("\r\n", "\n")
+        self._saved_versions[uri] = document.version if is_saved else None
 
     def note_saved(self, uri: str) -> None:
         """The document is now as it is on disk."""

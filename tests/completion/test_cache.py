@@ -99,6 +99,17 @@ async def test_changed_tests_have_the_same_draft_run_again(project: Path) -> Non
     assert len(model.prompts) == 1
 
 
+async def test_unsaved_buffer_that_changes_has_the_same_draft_run_again(project: Path) -> None:
+    model, sandbox = ScriptedModel(), ScriptedSandbox()
+    recorder = Recorder(model, sandbox)
+    request = request_at(OPEN, project)
+    await settle(recorder, request)
+    sandbox.answer = passes_if("something else")
+    again = await settle(recorder, replace(request, overlays={project / "other.py": "X = 1\n"}))
+    assert again.suggestions[0].outcome is Outcome.FAILS
+    assert len(model.prompts) == 1
+
+
 async def test_change_far_away_has_the_same_draft_run_again(project: Path) -> None:
     model, sandbox = ScriptedModel(), ScriptedSandbox()
     recorder = Recorder(model, sandbox)

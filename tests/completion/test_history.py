@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from egcfg_lsp.completion import history as history_module
 from egcfg_lsp.completion.history import TestHistory
-from egcfg_lsp.execution import RunResult, Status, TestResult
+from egcfg_lsp.execution import How, RunResult, Status, TestResult
 from egcfg_lsp.source.oracle import OracleKind, OracleTest
 
 FILE = Path("/p/tests/test_calc.py")
@@ -61,7 +62,10 @@ def test_deadline_follows_what_tests_take_where_they_pass(
     history = TestHistory()
     for test, each in zip(TESTS, seconds, strict=False):
         name = f"tests/test_calc.py::{test.name.replace('.', '::')}"
-        history.note([test], ran((name, "passed", each)))
+        result = ran((name, "passed", each))
+        history.note([test], result)
+        history.note([test], replace(result, how=How.SWAPPED))
+    assert history.are_slow(TESTS) is (0.06 in seconds)
     assert history.deadline(TESTS, 10.0) == pytest.approx(deadline)
     assert history.deadline(TESTS, 0.1) == pytest.approx(min(0.1, deadline))
 
@@ -73,9 +77,9 @@ def test_test_with_two_verdicts_on_one_text_is_flaky() -> None:
     assert history.note_flaky(TESTS, passes, passes) == ()
     assert history.note_flaky(TESTS, passes, fails) == (ONE,)
     assert history.steady(TESTS) == (TWO, THREE)
-    history.forget([Path("/p/other.py")])
+    history.forget([])
     assert history.steady(TESTS) == (TWO, THREE)
-    history.forget([FILE])
+    history.forget([Path("/p/conftest.py")])
     assert history.steady(TESTS) == TESTS
 
 

@@ -94,6 +94,7 @@ async def verdict(
         (OPEN, "total = a\n    total += b\n    return total"),
         ("def add(a, b):\n    if a:\n        |\n    return b\n", "return a + b"),
         ("import math\n\nLIMIT = add = None\n\n\ndef add(a, b):\n    |\n", "return a + b"),
+        (OPEN, "if a: return a + b\n    return b"),
     ],
 )
 async def test_what_passes_as_shown_is_verified(
@@ -116,6 +117,13 @@ async def test_what_passes_as_shown_is_verified(
         # dead code
         ("def add(a, b):\n    return a + b\n    |\n", "return 0", TESTS, "but line 3 never ran"),
         ("def add(a, b):\n    |\n", "return a + b\n    return 0", TESTS, "but line 3 never ran"),
+        (
+            "def add(a, b):\n    |\n",
+            "if a > 99: return undefined\n    return a + b",
+            TESTS,
+            "line 2 never",
+        ),
+        ("def add(a, b):\n    |\n", "return a + b; undefined()", TESTS, "line 2 never"),
         # tests that pass anyway
         ("def add(a, b):\n    |\n    return a + b\n", "c = a", TESTS, "with or without it"),
         (OPEN, "return 7", "from calc import add\ndef test_add():\n    add(1, 2)\n", "without it"),
@@ -171,6 +179,39 @@ async def test_what_says_nothing_has_no_mark(
     assert found.outcome is not Outcome.VERIFIED
     assert not found.summary.startswith("✓")
     assert reason in found.summary
+
+
+BEYOND = """
+import calc
+
+
+def test_add():
+    calc.add
+
+
+def test_total():
+    assert calc.total([1, 2]) == 3
+
+
+def test_total_of_nothing():
+    assert calc.total([]) == 0
+"""
+WIDE = "def add(a, b):\n    |\n\n\ndef total(items):\n    s = 0\n"
+WIDE += "    for i in items:\n        s = add(s, i)\n    return s\n"
+
+
+async def test_tests_that_reach_it_without_naming_it_count_too(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    history = TestHistory()
+
+    async def of(said: str) -> str:
+        return (await verdict(tmp_path, sandbox, WIDE, said, BEYOND, history)).summary
+
+    assert await of("return a + b") == "✓ 3/3"
+    assert await of("return a * b") == "✗ 2/3 · total([1, 2]) → 0, want 3"
+    history.forget([tmp_path / "conftest.py"])
+    assert (await of("return a * b")).startswith("⊘ not reached"), "what fails may do so by itself"
 
 
 async def test_flaky_test_is_not_asked_again(tmp_path: Path, sandbox: Sandbox) -> None:

@@ -16,8 +16,9 @@ from pathlib import Path
 import psutil
 
 from egcfg_lsp.execution.enclosure import RUNNER
+from egcfg_lsp.execution.parents import N_PARKED
 from egcfg_lsp.execution.pool import Pool
-from egcfg_lsp.execution.zygote import N_PARKED, Zygote
+from egcfg_lsp.execution.zygote import Zygote
 
 REST_SECONDS = 10.0
 """Within this a pool that nobody uses is at rest, also on a busy machine."""

@@ -43,6 +43,27 @@ async def test_what_is_shown_runs_again_when_its_tests_change(project: Path) -> 
         await until_outcome(client, "verified")
 
 
+async def test_tests_that_change_while_they_run_are_run_again(project: Path) -> None:
+    slow = "import time\nfrom calc import add\n\n\ndef test_small():\n    time.sleep(1)\n"
+    (project / "tests/test_calc.py").write_text(f"{slow}    assert add(1, 2) == 3\n")
+    async with running(SCRIPTED, project, script=SCRIPT, options=TRUSTED) as client:
+        uri = await client.open(CALC)
+        await client.ask(uri, *HERE)
+        await asyncio.sleep(2)
+        (project / "tests/test_calc.py").write_text(f"{slow}    assert add(1, 2) == 4\n")
+        await until_outcome(client, "fails")
+        await asyncio.sleep(1)
+        assert client.changes[-1].suggestions[0].outcome == "fails"
+
+
+async def test_buffer_opened_with_unsaved_changes_counts(project: Path) -> None:
+    async with running(SCRIPTED, project, script=SCRIPT, options=TRUSTED) as client:
+        await client.open("tests/test_calc.py", WRONG)
+        uri = await client.open(CALC)
+        await client.ask(uri, *HERE)
+        await until_outcome(client, "fails")
+
+
 async def test_what_does_not_matter_runs_nothing(project: Path) -> None:
     async with running(SCRIPTED, project, script=SCRIPT, options=TRUSTED) as client:
         uri = await client.open(CALC)

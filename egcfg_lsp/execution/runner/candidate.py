@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.machinery
 import linecache
 import os
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, List, Mapping
 
 from .paths import real_path
 
@@ -43,13 +43,12 @@ def serve(texts: Mapping[str, bytes]) -> Texts:
 
     loader.get_data, loader.path_stats = get_data, path_stats
     for path, text in texts.items():
-        replace(served, path, text)
+        replace(served, path, text, text.decode("utf-8", "replace").splitlines(True))
     return served
 
 
-def replace(served: Texts, path: str, text: bytes) -> None:
-    """Serve a text from now on, also to what shows source lines."""
+def replace(served: Texts, path: str, text: bytes, lines: List[str]) -> None:
+    """Serve a text from now on, and its lines to what shows source lines."""
     served[real_path(path)] = text
-    lines = text.decode("utf-8", "replace").splitlines(True)
     for name in {path, real_path(path)}:
         linecache.cache[name] = (len(text), None, lines, name)

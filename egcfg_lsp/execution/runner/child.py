@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import ast
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, ModuleType
 from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
 from . import cold
@@ -28,8 +27,9 @@ from .confinement import (
     reserve,
 )
 from .frames import receive, send, send_bytes
+from .notice import Alarm, Programs
 from .session import Run, Session, encoded
-from .swap import Place, SwapError
+from .swap import Place, SwapError, split_lines
 
 REHEARSAL_SECONDS = 3600
 SOFT = 0.9
@@ -38,6 +38,8 @@ SOFT = 0.9
 
 class Channel:
     """Where the record goes, once."""
+
+    programs: Programs
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -63,9 +65,11 @@ def settled(
             os.environ[name] = folder
         tempfile.tempdir = folder
         confine_further(plan, folder)
+        channel.programs = Programs(folder)
     except (ConfinementError, OSError) as error:
         send(channel.descriptor, {"unfit": str(error)})
         return None
+    channel.programs.watch()
     return channel
 
 
@@ -75,10 +79,12 @@ def live_fresh(descriptor: int, folder: str, plan: Dict[str, Any]) -> None:
     if channel is None or order is None:
         return
     one: List[Run] = []
-    limit(order["deadline"], one, channel)
+    alarm = limit(order["deadline"], one, channel)
     if cold.is_imported(order["path"]):
         channel.finish({"slow": "pytest itself has imported the module"})
-    channel.finish(cold.run(order, channel.finish, one.append))
+    record = cold.run(order, channel.finish, one.append)
+    give_up_if_noticed(channel, alarm)
+    channel.finish(record)
 
 
 def live_swapped(
@@ -94,13 +100,14 @@ def live_swapped(
     channel = settled(descriptor, folder, plan, keep)
     if channel is None:
         return
-    reset_tmp_path(items.config, folder)
+    reset_folders(items.config, folder)
     rehearse(session, items, place, served, channel)
     order = awaited(channel)
     if order is None:
         return
     try:
-        code = exchanged(place, order["function"], served, session.asserts)
+        lines = lines_with(place, order["function"])
+        code = exchanged(place, order["function"], lines, served, session.asserts)
     except SwapError as error:
         channel.finish({"slow": str(error)})
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -108,10 +115,10 @@ def live_swapped(
     if any((path_of(test), test["name"]) in session.left_out for test in order["tests"]):
         channel.finish({"slow": "a test with many sets of parameters was not collected"})
     cold.seed_random(order["seed"])
-    text = place.text_with(order["function"])
-    run = session.run = Run(order, code, text, channel.finish)
-    limit(order["deadline"], [run], channel)
+    run = session.run = Run(order, code, lines, channel.finish)
+    alarm = limit(order["deadline"], [run], channel)
     items.run(order["tests"], run, order["stop_early"])
+    give_up_if_noticed(channel, alarm)
     if run.wants_a_file:
         # Collected with `--capture=sys`: the files of `--capture=fd` would be shared by all forks.
         channel.finish({"slow": "a test wants standard output to be a file"})
@@ -119,16 +126,31 @@ def live_swapped(
     channel.finish(run.record())
 
 
-def exchanged(place: Place, function: str, served: Texts, asserts: ModuleAsserts) -> CodeType:
-    """The module with the function, which from now on is executed, imported and shown. Raises
-    SwapError, and what `compile` raises."""
+def give_up_if_noticed(channel: Channel, alarm: Alarm) -> None:
+    """The verdict of tests that could see how they are run says nothing."""
+    if channel.programs.were_started:
+        channel.finish({"slow": "a test starts a program, which sees the file"})
+    if alarm.was_found:
+        channel.finish({"slow": "a test sets an alarm"})
+
+
+def lines_with(place: Place, function: str) -> List[str]:
+    """The module's lines with other ones for the target."""
+    return [*place.lines[: place.first - 1], *split_lines(function), *place.lines[place.last :]]
+
+
+def exchanged(
+    place: Place, function: str, lines: List[str], served: Texts, asserts: ModuleAsserts
+) -> CodeType:
+    """The module with the function, which from now on is executed, imported and shown; `lines` are
+    all of it. Raises SwapError, and what `compile` raises."""
     code = place.compile(function)
-    text = place.text_with(function).encode()
+    text = "".join(lines).encode()
     if place.functions:
         place.exchange(code)
     else:  # a test will import it
         asserts.read(text)
-    replace(served, place.path, text)
+    replace(served, place.path, text, lines)
     return code
 
 
@@ -141,16 +163,15 @@ def rehearse(
     touch is then its own already.
     """
     try:
-        code = exchanged(
-            place, "".join(place.lines[place.first - 1 : place.last]), served, session.asserts
-        )
-        session.run = Run(rehearsal(place), code, "".join(place.lines), rehearsed)
-        limit(REHEARSAL_SECONDS, [session.run], channel)
-        items.rehearse(session.asserts)
+        function = "".join(place.lines[place.first - 1 : place.last])
+        code = exchanged(place, function, place.lines, served, session.asserts)
+        session.run = Run(rehearsal(place), code, place.lines, rehearsed)
+        alarm = limit(REHEARSAL_SECONDS, [session.run], channel)
+        items.rehearse(session)
         encoded(session.run.record())
-    except Exception:  # the project's hooks may want more of a test than there is
+        alarm.take_away()
+    except Exception:  # plugins may want more of a test than there is
         sys.exc_info()
-    signal.setitimer(signal.ITIMER_REAL, 0)
     session.run = None
 
 
@@ -170,7 +191,7 @@ def awaited(channel: Channel) -> Optional[Dict[str, Any]]:
     return order
 
 
-def limit(seconds: float, runs: List[Run], channel: Channel) -> None:
+def limit(seconds: float, runs: List[Run], channel: Channel) -> Alarm:
     """Tell what is known in good time before the server's deadline; and limit the CPU time of what
     does not let itself be interrupted."""
 
@@ -182,12 +203,14 @@ def limit(seconds: float, runs: List[Run], channel: Channel) -> None:
         channel.finish(runs[0].record(stopped="timeout"))
 
     lower_limits({"RLIMIT_CPU": int(seconds) + 1})
-    signal.signal(signal.SIGALRM, on_alarm)
-    signal.setitimer(signal.ITIMER_REAL, SOFT * seconds)
+    return Alarm(SOFT * seconds, on_alarm)
 
 
-def reset_tmp_path(config: Any, folder: str) -> None:
-    """`tmp_path` below the child's own folder, whatever the parent has made of it."""
+def reset_folders(config: Any, folder: str) -> None:
+    """`tmp_path` and the cache below the child's own folder, whatever the parent has made of it."""
+    cache: Any = getattr(config, "cache", None)
+    if hasattr(cache, "_cachedir"):
+        cache._cachedir = Path(folder) / cold.CACHE
     factory: Any = getattr(config, "_tmp_path_factory", None)
     if hasattr(factory, "_given_basetemp"):
         factory._given_basetemp = Path(folder) / "pytest"
@@ -212,19 +235,42 @@ class Items:
             if stop_early and run.has_failed:
                 return
 
-    def rehearse(self, asserts: ModuleAsserts) -> None:
-        """Run a test that passes and one that fails, without the project's fixtures."""
+    def rehearse(self, session: Session) -> None:
+        """Run a test that passes and one that fails, of which only pytest itself and `session` hear."""
         import pytest
 
+        class Rehearsed(pytest.Function):
+            ihook: Any = Hooks(self.config.pluginmanager, session)
+
         namespace: Dict[str, Any] = {}
-        exec(asserts.compile(ast.parse(REHEARSED).body), namespace)
+        exec(session.asserts.compile(ast.parse(REHEARSED).body), namespace)
+        n_failed = self.session.testsfailed
         for name in ("passes", "fails"):
-            item: Any = pytest.Function.from_parent(
-                self.session, name=name, callobj=namespace[name]
-            )
+            item: Any = Rehearsed.from_parent(self.session, name=name, callobj=namespace[name])
             item.fixturenames[:] = []
             item.repr_failure = item._repr_failure_py = told_elsewhere
-            self.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
+        self.session.testsfailed = n_failed
+
+
+class Hooks:
+    """pytest's hooks, without what plugins and the project's `conftest.py` do in them."""
+
+    def __init__(self, manager: Any, session: Session) -> None:
+        self._manager = manager
+        self._others = [
+            plugin
+            for plugin in manager.get_plugins()
+            if plugin is not session and not module_of(plugin).startswith("_pytest.")
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        return self._manager.subset_hook_caller(name, remove_plugins=self._others)
+
+
+def module_of(plugin: Any) -> str:
+    is_module = isinstance(plugin, ModuleType)
+    return str(plugin.__name__ if is_module else type(plugin).__module__)
 
 
 REHEARSED = """

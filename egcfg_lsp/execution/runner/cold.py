@@ -14,6 +14,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 from typing import Any, Callable, Dict, List, NoReturn
 
 from .addopts import addopts_of
@@ -23,10 +24,12 @@ from .confinement import ConfinementError, become_ordinary, clip, reserve, settl
 from .light import run_lightly
 from .session import ChoosingSession, Run, assert_words, encoded
 
-WITHOUT = ("cacheprovider", "faulthandler", "randomly", "random_order")
+WITHOUT = ("lfplugin", "nfplugin", "stepwise", "faulthandler", "randomly", "random_order")
 """Plugins of pytest that keep state between runs, or choose the order."""
-WITHOUT_SETTINGS = ("required_plugins=", "strict_markers=false", "strict_config=false")
-"""What insists on plugins that are left out here, or are not installed."""
+WITHOUT_SETTINGS = ("required_plugins=", "strict_markers=false", "strict_config=false", "log_file=")
+"""What insists on plugins that are left out here, or are not installed; what writes to the project."""
+CACHE = "pytest-cache"
+"""A folder that ends with the run."""
 OUR_WARNINGS = (
     ":pytest.PytestConfigWarning", ":pytest.PytestUnknownMarkWarning",
     ":pytest.PytestAssertRewriteWarning", ":pytest.PytestCacheWarning",
@@ -81,8 +84,7 @@ def run(
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return {"syntax_error": syntax_error(error)}
     seed_random(job["seed"])
-    text = source.decode("utf-8", "replace")
-    one = Run(job, code, text, finish)
+    one = Run(job, code, source.decode("utf-8", "replace").split("\n"), finish)
     keep(one)
     try:
         import pytest
@@ -154,7 +156,7 @@ def pytest_arguments(root: str, tests: List[Dict[str, str]]) -> List[str]:
         arguments += ["-p", "no:" + name]
     # An option given twice counts for what comes last; this one replaces the project's.
     arguments += ["-o", "addopts=", *addopts_of(root, paths)]
-    for setting in WITHOUT_SETTINGS:
+    for setting in (*WITHOUT_SETTINGS, "cache_dir=" + os.path.join(tempfile.gettempdir(), CACHE)):
         arguments += ["-o", setting]
     for warning in OUR_WARNINGS:
         arguments += ["-W", "ignore:" + warning]

@@ -13,7 +13,7 @@ import os
 import socket
 import stat
 import sys
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Set
 
 from .asserts import ModuleAsserts
 from .candidate import Texts, serve
@@ -27,7 +27,7 @@ from .nursery import Nursery
 from .session import Session, assert_words, has_hooks_around_tests
 from .swap import Place, SwapError, located
 
-MAX_FILES, MAX_MODULES = 500, 2000
+MAX_FILES = 5000
 
 
 def live(descriptor: int, plan: Dict[str, Any]) -> None:
@@ -47,12 +47,12 @@ def collect_and_serve(descriptor: int, plan: Dict[str, Any], order: Dict[str, An
     """Why it has ended. Raises ImportError, and what compiling the module raises."""
     import pytest
 
-    known = set(sys.modules)
     others = overlays_of(order)
     texts = {**others, order["path"]: order["text"].encode()}
     served = serve(texts)
     asserts = ModuleAsserts(order["path"], texts[order["path"]], assert_words(order["tests"]), True)
-    server = Server(order, descriptor, plan, asserts, others, served, known)
+    server = Server(order, descriptor, plan, asserts, others, served)
+    sys.addaudithook(server.hear)
     Server.use(pytest)
     pytest.hookimpl(tryfirst=True)(Server.pytest_runtestloop)
     server.intercept_imports()
@@ -77,7 +77,6 @@ class Server(Session):
         asserts: ModuleAsserts,
         others: Dict[str, bytes],
         served: Texts,
-        known: "set[str]",
     ) -> None:
         lines = set(range(order["lines"][0], order["lines"][1] + 1)) if order["lines"] else set()
         code = compile(asserts.source, order["path"], "exec", dont_inherit=True)
@@ -87,7 +86,8 @@ class Server(Session):
         self.descriptor = descriptor
         self.plan = plan
         self.served = served
-        self.known = known
+        self.opened: Optional[Set[str]] = set()
+        """Files that were read until everything had been collected; then None."""
         self.made: List[Any] = []
 
     def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
@@ -113,14 +113,27 @@ class Server(Session):
         for broken in self.broken:
             if broken.outcome == "failed":
                 told["slow"] = broken.reason
-        told["files"] = self.files(session.config)
-        told["modules"] = self.modules(session.config)
+        told["broken"] = bool(self.broken)
+        told["files"] = self.files(session.config)[:MAX_FILES]
+        if len(told["files"]) == MAX_FILES:
+            told["slow"] = "the tests rest on more than %d files" % MAX_FILES
         gc.collect()
         gc.freeze()
         send(self.descriptor, told)
         if not told["slow"]:
             self.serve(items, place, sorted(descriptors))
         return True
+
+    def hear(self, event: str, arguments: Any) -> None:
+        """An audit hook; also of files that are not there, which then may come."""
+        if self.opened is None or event != "open":
+            return
+        path, _, flags = arguments
+        reads = flags & os.O_ACCMODE == os.O_RDONLY
+        if reads and isinstance(path, (str, bytes)):
+            name = os.path.abspath(os.fsdecode(path))
+            if not name.endswith(".pyc"):
+                self.opened.add(name)
 
     def place(self) -> Place:
         """Raises SwapError."""
@@ -165,32 +178,14 @@ class Server(Session):
             for path in found
             if isinstance(path, str) and path.endswith((".py", ".toml", ".ini", ".cfg"))
         }
+        ours |= self.opened or set()
+        self.opened = None
         packages = tuple(path for path in sys.path if path.endswith("-packages"))
         return sorted(
             path
             for path in ours
             if os.path.realpath(path).startswith(root) and not path.startswith(packages)
-        )[:MAX_FILES]
-
-    def modules(self, config: Any) -> List[str]:
-        """Modules from outside of the project that were imported by the way, pytest's plugins not
-        counted: these want to be imported by pytest."""
-        plugins = {
-            name.partition(".")[0]
-            for name in (
-                getattr(thing, "__name__", "") for thing in config.pluginmanager.get_plugins()
-            )
-            if isinstance(name, str)
-        }
-        packages = tuple(path for path in sys.path if "python3" in path)
-        found = []
-        for name in [*sys.modules]:
-            file = getattr(sys.modules[name], "__file__", None)
-            if name in self.known or name.partition(".")[0] in plugins or not isinstance(file, str):
-                continue
-            if file.startswith(packages):
-                found.append(name)
-        return found[:MAX_MODULES]
+        )
 
 
 class Mute:

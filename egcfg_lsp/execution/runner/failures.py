@@ -126,9 +126,13 @@ def describe(excinfo: Any) -> str:
         return "%s → %s, want %s" % (source, last_line(value.got) or "nothing", want or "nothing")
     if isinstance(value, doctest.UnexpectedException):
         return in_words(value.exc_info[1])
-    text = str(excinfo.exconly(tryshort=True))
-    text = _FUNCTION.sub(r"\1", text)
+    text = by_name(str(excinfo.exconly(tryshort=True)))
     return describe_assertion(text) if isinstance(value, AssertionError) else first_line(text)
+
+
+def by_name(text: str) -> str:
+    """Called functions by their names, where pytest shows an object with its address."""
+    return _FUNCTION.sub(r"\1", text)
 
 
 def in_words(error: BaseException) -> str:

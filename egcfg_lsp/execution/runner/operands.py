@@ -13,6 +13,7 @@ import re
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from .failures import by_name
 from .layouts import entry_of_module, fields_of, name_of
 from .values import MAX_CHARACTERS, args_of, render
 
@@ -107,7 +108,7 @@ def _of_message(error: BaseException) -> Optional[Operands]:
     for line in lines[at + 1 :]:
         shown, where, call = line.strip().lstrip("+ ").partition("where %s = " % left)
         if where and not shown and call.endswith(")"):
-            calls.append(call)
+            calls.append(by_name(call))
     return _made(left, op, right, calls[0] if calls else "")
 
 

@@ -65,7 +65,7 @@ PYTESTS_FIXTURES = {
 
 
 class Run:
-    """The verdicts of one candidate: `module` is its code, `source` its text, by lines.
+    """The verdicts of one candidate: `module` is its code, `source` its lines.
 
     `finish` gets the record of a run that executes more lines than it may, and must not return.
     """
@@ -74,7 +74,7 @@ class Run:
         self,
         order: Dict[str, Any],
         module: CodeType,
-        source: str,
+        source: Sequence[str],
         finish: Callable[[Dict[str, Any]], NoReturn],
     ) -> None:
         self.order = order
@@ -89,6 +89,9 @@ class Run:
         self.visits = Visits(order["path"], module, watched, order["target_lines"])
         self.verdicts: Dict[str, Optional[bool]] = {}
         self.tests: Dict[str, List[Any]] = {}
+        """Outcome and seconds of each."""
+        self.seconds: Dict[str, Dict[str, float]] = {}
+        """Of each test's phases."""
         self.unrelated: Dict[str, str] = {}
         """Tests that failed for a reason which is not the target's, and that reason."""
         self.skipped = ""
@@ -167,6 +170,9 @@ class Run:
             self.skipped = broken.reason
 
     def keep_report(self, report: Any) -> None:
+        seconds = self.seconds.setdefault(report.nodeid, {})
+        # What reports on a part of a test does so before the test itself.
+        seconds[report.when] = float(report.duration)
         if report.skipped:
             self.verdicts.setdefault(report.nodeid, None)
             self.keep_test(report, "skipped")
@@ -180,13 +186,15 @@ class Run:
         elif report.when == "call":
             self.verdicts.setdefault(report.nodeid, True)
             self.keep_test(report, "passed")
+        if report.nodeid in self.tests:
+            self.tests[report.nodeid][1] = round(sum(seconds.values()), 6)
         if not self.output and report.when == "call":
             self.output = (report.capstdout + report.capstderr)[:MAX_OUTPUT]
 
     def keep_test(self, report: Any, outcome: str) -> None:
         known = self.tests.get(report.nodeid)
         if known is None:
-            self.tests[report.nodeid] = [outcome, round(float(report.duration), 6)]
+            self.tests[report.nodeid] = [outcome, 0.0]
         elif outcome != "passed":
             known[0] = outcome
 
@@ -199,7 +207,8 @@ class Run:
         verdicts = [verdict for verdict in self.verdicts.values() if verdict is not None]
         if not verdicts and not stopped:
             return self.no_verdict()
-        tests = [[clip(name), *rest] for name, rest in [*self.tests.items()][:MAX_TESTS]]
+        # Of many tests those that have failed must not be cut off.
+        tests = sorted(self.tests.items(), key=lambda test: test[1][0] != "failed")[:MAX_TESTS]
         hit = self.visits.hit | self.before
         return {
             "n_passed": sum(verdicts),
@@ -209,7 +218,7 @@ class Run:
             "missed_lines": [line for line in self.watch.missed() if line not in hit],
             "raised": self.raised,
             "entered": self.watch.has_entered() or bool(self.watch.entries & hit),
-            "tests": tests,
+            "tests": [[clip(name), *rest] for name, rest in tests],
             "output": self.output,
             "stopped": stopped,
             "trace": self.watch.record(),

@@ -13,10 +13,13 @@ import ast
 import gc
 import io
 import os
-from types import CodeType, FunctionType
+from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
+_CODES: Dict[type, str] = {
+    GeneratorType: "gi_code", CoroutineType: "cr_code", AsyncGeneratorType: "ag_code",
+}  # fmt: skip
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 MAX_MOVED = 400
 """Functions whose lines are moved; a module with more of them would take too long."""
@@ -44,6 +47,9 @@ class Place:
         self.outer: Any = around[functions[0]]
         self.around: List[ast.AST] = around[: functions[0]]
         self.outer_first = first_line(self.outer)
+        nested: List[Any] = [around[i] for i in functions[1:]]
+        self.nested = {(first_line(node), node.name) for node in nested}
+        """The functions from the outermost one, without it, to the target."""
         self.functions: List[FunctionType] = []
         self.below: List[FunctionType] = []
         """The module's other functions behind the target: their lines move with its length."""
@@ -51,27 +57,35 @@ class Place:
         self.flags = 0
 
     def find(self) -> None:
-        """The live functions. Raises SwapError if the code stands in none."""
+        """The live functions. Raises SwapError if the code stands in none, or in something that
+        would keep it: a function made by a call of it, a generator that has begun."""
         is_ours: Dict[str, bool] = {}
         real = os.path.realpath(self.path)
         for thing in gc.get_objects():
-            if type(thing) is not FunctionType:
+            kind = type(thing)
+            if kind is FunctionType:
+                code = thing.__code__
+            elif kind in _CODES:
+                code = getattr(thing, _CODES[kind])
+            else:
                 continue
-            code = thing.__code__
             if code.co_filename not in is_ours:
                 is_ours[code.co_filename] = is_file(code.co_filename, real)
-            if is_ours[code.co_filename]:
-                if code.co_firstlineno > self.last:
-                    self.below.append(thing)
-                elif (code.co_firstlineno, code.co_name) == (self.outer_first, self.outer.name):
-                    self.functions.append(thing)
+            if not is_ours[code.co_filename]:
+                continue
+            place = (code.co_firstlineno, code.co_name)
+            is_outer = place == (self.outer_first, self.outer.name)
+            if place in self.nested or (is_outer and kind is not FunctionType):
+                raise SwapError("importing the tests has called what the function is made by")
+            if kind is not FunctionType:
+                continue
+            if code.co_firstlineno > self.last:
+                self.below.append(thing)
+            elif is_outer:
+                self.functions.append(thing)
         if not self.functions:
             raise SwapError("no live function has its code")
         self.flags = self.functions[0].__code__.co_flags & _FUTURE
-
-    def text_with(self, function: str) -> str:
-        """The module's text with other lines for the target."""
-        return "".join([*self.lines[: self.first - 1], function, *self.lines[self.last :]])
 
     def compile(self, function: str) -> CodeType:
         """A module of nothing but the outermost function and the classes around it, each line in

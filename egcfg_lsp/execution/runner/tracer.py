@@ -37,7 +37,7 @@ class Tracer:
     """Takes `sys.settrace` between `start` and `stop`, on the thread that calls them.
 
     `functions`: the lines with code of each function and class of the module at `path`; those that
-    hold a watched line are the target. `source`: the module's text, without which loops are not
+    hold a watched line are the target. `source`: the module's lines, without which loops are not
     folded. `on_out_of_fuel` is called within the code that used up its fuel, with the record up to
     date, and should not return: an exception could be caught by the code, an exit cannot. Without
     it the run goes on untraced.
@@ -48,7 +48,7 @@ class Tracer:
         path: str,
         functions: Sequence[AbstractSet[int]],
         watched: "Set[int]",
-        source: str = "",
+        source: Sequence[str] = (),
         limits: Limits = DEFAULT_LIMITS,
         on_out_of_fuel: Optional[Callable[[], None]] = None,
     ) -> None:
@@ -61,7 +61,7 @@ class Tracer:
         self.on_out_of_fuel = on_out_of_fuel
         self.stopped = ""
         """`fuel`: it was used up; `lost`: the tested code took the trace function away."""
-        self._source = source.split("\n")
+        self._source = source
         self._target_lines = frozenset(self.entries)
         self._hit: Set[int] = set()
         self._plans: Dict[int, Plan] = {}

@@ -12,8 +12,7 @@ import os
 import socket
 import sys
 import tempfile
-from importlib import util
-from typing import Any, Dict, List
+from typing import Any, Dict
 
 from . import child, collection, frames
 from .cold import become_project
@@ -43,15 +42,15 @@ def main() -> None:
         frames.send(control, {"error": str(error)})
         os._exit(0)
     become_project(order["root"])
-    preload(["pytest", *default_plugins()])
+    import_all(["pytest", *default_plugins()])
     silence(2)
     with socket.socket(fileno=control) as channel:
-        frames.send(control, {"tasks": n_tasks()})
-        serve(channel, order["confinement"], order["root"])
+        frames.send(control, {"tasks": n_tasks(), "packages": package_folders()})
+        serve(channel, order["confinement"])
     os._exit(0)
 
 
-def serve(channel: socket.socket, plan: Dict[str, Any], root: str) -> None:
+def serve(channel: socket.socket, plan: Dict[str, Any]) -> None:
     """Until the server closes the channel."""
     nursery = Nursery(plan["tmp"]["folder"])
     while True:
@@ -59,11 +58,7 @@ def serve(channel: socket.socket, plan: Dict[str, Any], root: str) -> None:
         if command is None:
             return
         number = command.get("number", 0)
-        if command["do"] == "preload":
-            # A collection has named them, which executes what the module under test says.
-            preload([name for name in command["modules"] if not is_below(root, name)])
-            frames.send(channel.fileno(), {"tasks": n_tasks()})
-        elif command["do"] == "collect":
+        if command["do"] == "collect":
             folder = command["folder"]
             nursery.fork(
                 number,
@@ -102,23 +97,8 @@ def live_upper(descriptor: int, folder: str, plan: Dict[str, Any]) -> None:
     collection.live(descriptor, {**plan, "tmp": {**plan["tmp"], "folder": folder}})
 
 
-def is_below(root: str, name: str) -> bool:
-    """Whether a module is of the project itself, or cannot be found."""
-    try:
-        spec = util.find_spec(name.partition(".")[0])
-        places: List[str] = [] if spec is None else [spec.origin or "", *locations(spec)]
-    except BaseException:  # finders are the packages'
-        return True
-    root = os.path.join(os.path.realpath(root), "")
-    packages = tuple(path for path in sys.path if path.endswith("-packages"))
-    return not places or any(
-        os.path.realpath(place).startswith(root) and not place.startswith(packages)
-        for place in places
-    )
-
-
-def locations(spec: Any) -> List[str]:
-    return list(spec.submodule_search_locations or [])
+def package_folders() -> "list[str]":
+    return [path for path in sys.path if path.endswith("-packages")]
 
 
 def default_plugins() -> "list[str]":
@@ -130,7 +110,7 @@ def default_plugins() -> "list[str]":
     return ["_pytest." + name for name in names if not name.startswith("pytester")]
 
 
-def preload(names: "list[str]") -> None:
+def import_all(names: "list[str]") -> None:
     for name in names:
         try:
             importlib.import_module(name)

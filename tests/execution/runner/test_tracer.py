@@ -64,7 +64,7 @@ def test_lines_of_the_target(tmp_path: Path) -> None:
 def test_lines_add_up_over_tests_and_the_first_failure_is_kept(tmp_path: Path) -> None:
     path, names = module_of(tmp_path, MATCH)
     lines = set(range(2, 11))
-    tracer = Tracer(str(path), [lines], lines, MATCH)
+    tracer = Tracer(str(path), [lines], lines, MATCH.split("\n"))
     for test, value in (("a", [1]), ("b", 5), ("c", {"k": 1}), ("d", None)):
         tracer.start(test)
         names["f"](value)
@@ -81,7 +81,7 @@ def test_lines_add_up_over_tests_and_the_first_failure_is_kept(tmp_path: Path) -
 
 def test_the_last_test_that_enters_is_shown_where_all_pass(tmp_path: Path) -> None:
     path, names = module_of(tmp_path, RECURSION)
-    tracer = Tracer(str(path), [{2, 3, 4}], {2}, RECURSION)
+    tracer = Tracer(str(path), [{2, 3, 4}], {2}, RECURSION.split("\n"))
     for test in ("a", "b", "c"):
         tracer.start(test)
         if test != "c":
@@ -178,7 +178,7 @@ def test_record_of_a_run_that_is_interrupted(tmp_path: Path) -> None:
     source = source.replace("n < 0", "interrupt(n)")
     path, names = module_of(tmp_path, source)
     lines = set(range(2, 7))
-    tracer = names["tracer"] = Tracer(str(path), [lines], lines, source)
+    tracer = names["tracer"] = Tracer(str(path), [lines], lines, source.split("\n"))
     tracer.start()
     with pytest.raises(Stop):
         in_some_lines(names)
@@ -323,7 +323,7 @@ def test_lines_in_threads_count(tmp_path: Path) -> None:
 def test_generator_that_outlives_its_test(tmp_path: Path) -> None:
     path, names = module_of(tmp_path, GENERATOR)
     lines = set(range(1, 9))
-    tracer = Tracer(str(path), [lines], lines, GENERATOR)
+    tracer = Tracer(str(path), [lines], lines, GENERATOR.split("\n"))
     tracer.start("a")
     generator = names["f"](3)
     next(generator)
@@ -343,7 +343,7 @@ def test_source_that_is_not_the_code(tmp_path: Path) -> None:
     path, names = module_of(tmp_path, BIG)
     for source in ("", "def (", "\n".join(["for x in y:"] * 9)):
         lines = set(range(2, 9))
-        tracer = Tracer(str(path), [lines], lines, source)
+        tracer = Tracer(str(path), [lines], lines, source.split("\n"))
         tracer.start()
         assert names["f"](3000) == 5997
         tracer.stop()

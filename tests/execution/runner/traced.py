@@ -58,7 +58,7 @@ def run(
     code = compile(source, str(path), "exec", dont_inherit=True)
     lines = set(watched or range(1, source.count("\n") + 2))
     tracer = Tracer(
-        str(path), functions_in(code), lines, source, limits or Limits(), on_out_of_fuel
+        str(path), functions_in(code), lines, source.split("\n"), limits or Limits(), on_out_of_fuel
     )
     before = sys.gettrace()
     result, error = None, None

@@ -1,0 +1,102 @@
+"""What a test does by which it could tell how it is run, in a fork with a timer of ours.
+
+A program that a test starts sees the module's file, not the candidate: such a run says nothing. A
+timer of ours is gone before anybody looks for one. Not seen: programs that C code starts.
+"""
+
+from __future__ import annotations
+
+import _posixsubprocess
+import contextlib
+import functools
+import mmap
+import os
+import signal
+import sys
+from typing import Any, Callable, Tuple
+
+STARTS = frozenset(
+    ("os.exec", "os.posix_spawn", "os.system", "pty.spawn", "subprocess.Popen")
+)  # fmt: skip
+CLOCK = ("alarm", "getitimer", "getsignal", "setitimer", "signal")
+"""Functions of `signal` that show or change the timer, or its signal's handler."""
+
+
+class Programs:
+    """Whether another program was started, by this process or by its forks."""
+
+    def __init__(self, folder: str) -> None:
+        """Raises OSError. Nothing stays in the folder, which must be empty."""
+        # Forks share it, and a run may not have shared memory that no limit counts.
+        path = os.path.join(folder, "programs")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        os.unlink(path)
+        os.ftruncate(descriptor, 1)
+        self._flag = mmap.mmap(descriptor, 1)
+        os.close(descriptor)
+
+    @property
+    def were_started(self) -> bool:
+        return self._flag[0] != 0
+
+    def watch(self) -> None:
+        """From now on, for good."""
+        fork_exec: Any = _posixsubprocess.fork_exec  # type: ignore[attr-defined,unused-ignore]
+
+        def on_event(event: str, _arguments: Tuple[Any, ...]) -> None:
+            if event in STARTS:
+                self._flag[0] = 1
+
+        def started(*arguments: Any) -> Any:
+            self._flag[0] = 1
+            return fork_exec(*arguments)
+
+        sys.addaudithook(on_event)
+        # multiprocessing calls it without an audit event.
+        _posixsubprocess.fork_exec = started  # type: ignore[attr-defined,unused-ignore]
+
+
+class Alarm:
+    """Calls `ring` once, as the handler of a signal; not if the tested code looks for a timer."""
+
+    def __init__(self, seconds: float, ring: Callable[[int, Any], None]) -> None:
+        self._ring = ring
+        self._before: Any = signal.getsignal(signal.SIGALRM)
+        self._own = {name: getattr(signal, name) for name in CLOCK}
+        self._instead = {name: self._asking(name) for name in CLOCK}
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        vars(signal).update(self._instead)
+        self._is_set = True
+
+    @property
+    def was_found(self) -> bool:
+        """Whether somebody has set a timer or a handler by a name that he had from before."""
+        return self._is_set and (
+            self._own["getsignal"](signal.SIGALRM) is not self._ring
+            or self._own["getitimer"](signal.ITIMER_REAL)[0] == 0
+        )
+
+    def take_away(self) -> None:
+        """As if there had been none."""
+        if not self._is_set:
+            return
+        self._is_set = False
+        for name in CLOCK:
+            if getattr(signal, name, None) is self._instead[name]:
+                setattr(signal, name, self._own[name])
+        self._own["setitimer"](signal.ITIMER_REAL, 0)
+        with contextlib.suppress(ValueError):  # on another thread the handler stays, for nothing
+            self._own["signal"](signal.SIGALRM, self._before)
+
+    def _asking(self, name: str) -> Any:
+        own = self._own[name]
+
+        @functools.wraps(own)
+        def asking(*arguments: Any, **options: Any) -> Any:
+            is_other = name in ("getsignal", "signal") and arguments[:1] != (signal.SIGALRM,)
+            if not is_other or options:
+                self.take_away()
+            return own(*arguments, **options)
+
+        return asking
