@@ -71,7 +71,8 @@ def _last_line_of_head(node: ast.AST) -> int:
         ends = [getattr(one, "end_lineno", 0) or 0 for one in (*heads, node.returns) if one]
         return max([node.lineno, *ends])
     head = getattr(node, "test", None) or getattr(node, "iter", None) or getattr(node, "type", None)
-    return int(getattr(head, "end_lineno", None) or getattr(node, "lineno", 0))
+    lines = (getattr(head, "end_lineno", None), getattr(node, "lineno", None))
+    return next((line for line in lines if isinstance(line, int)), 0)
 
 
 def _raising(text: str, block: list[ast.stmt], above: int) -> Hidden:
