@@ -12,22 +12,22 @@ import linecache
 import os
 from typing import Any, Dict, List, Mapping
 
-from .paths import real_path
+from .paths import names_of, real_path
 
 Texts = Dict[str, bytes]
 """By real path; a text that is put in later is seen by what is imported later."""
 
 
 def serve(texts: Mapping[str, bytes]) -> Texts:
-    """From now on, for this process; call it once."""
+    """From now on, for this process; call it once, with all files that will ever have a text."""
     served: Texts = {}
+    names = {name for path in texts for name in names_of(path)}
     loader: Any = importlib.machinery.SourceFileLoader
     original_data, original_stats = loader.get_data, loader.path_stats
 
     def text_of(place: str) -> Any:
         # Resolving a path asks the kernel for each of its parts: only where a name is the same.
-        name = os.path.basename(place)
-        if not any(os.path.basename(path) == name for path in served):
+        if os.path.basename(place) not in names:
             return None
         return served.get(real_path(place))
 

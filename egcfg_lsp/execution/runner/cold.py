@@ -22,6 +22,7 @@ from .asserts import ModuleAsserts
 from .candidate import serve
 from .confinement import ConfinementError, become_ordinary, clip, reserve, settle, silence
 from .light import run_lightly
+from .paths import is_file
 from .session import ChoosingSession, Run, assert_words, encoded
 
 WITHOUT = ("lfplugin", "nfplugin", "stepwise", "faulthandler", "randomly", "random_order")
@@ -123,12 +124,8 @@ def record_of(session: ChoosingSession, run: Run, arguments: List[str]) -> Dict[
 
 
 def is_imported(path: str) -> bool:
-    name, real = os.path.basename(path), os.path.realpath(path)
     files = (getattr(module, "__file__", None) for module in [*sys.modules.values()])
-    return any(
-        isinstance(file, str) and os.path.basename(file) == name and os.path.realpath(file) == real
-        for file in files
-    )
+    return any(isinstance(file, str) and is_file(file, path) for file in files)
 
 
 def source_of(job: Dict[str, Any]) -> bytes:

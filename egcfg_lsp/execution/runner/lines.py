@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import dis
 import inspect
-import os
 import sys
 import threading
 from functools import lru_cache
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
-from .paths import real_path
+from .paths import is_file
 
 _LATER = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 
@@ -57,7 +56,7 @@ class Visits:
         watched: Set[int],
         lines: Optional[Sequence[int]] = None,
     ) -> None:
-        self.path = real_path(path)
+        self.path = path
         codes = codes_in(module)
         holders = [code for code in codes if lines_of(code) & watched]
         at = [code for code in codes if lines and code.co_firstlineno == lines[0]]
@@ -129,10 +128,7 @@ class Visits:
         return known[1]
 
     def _is_module(self, filename: str) -> bool:
-        # Resolving a path asks the kernel for each of its parts: only where the name is the same.
-        is_ours = os.path.basename(filename) == os.path.basename(self.path)
-        is_ours = is_ours and real_path(filename) == self.path
-        self._is_ours[filename] = is_ours
+        is_ours = self._is_ours[filename] = is_file(filename, self.path)
         return is_ours
 
 

@@ -12,9 +12,10 @@ import __future__
 import ast
 import gc
 import io
-import os
 from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
 from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .paths import is_file
 
 _FUTURE = sum(getattr(__future__, name).compiler_flag for name in __future__.all_feature_names)
 _CODES: Dict[type, str] = {
@@ -60,7 +61,6 @@ class Place:
         """The live functions. Raises SwapError if the code stands in none, or in something that
         would keep it: a function made by a call of it, a generator that has begun."""
         is_ours: Dict[str, bool] = {}
-        real = os.path.realpath(self.path)
         for thing in gc.get_objects():
             kind = type(thing)
             if kind is FunctionType:
@@ -70,7 +70,7 @@ class Place:
             else:
                 continue
             if code.co_filename not in is_ours:
-                is_ours[code.co_filename] = is_file(code.co_filename, real)
+                is_ours[code.co_filename] = is_file(code.co_filename, self.path)
             if not is_ours[code.co_filename]:
                 continue
             place = (code.co_firstlineno, code.co_name)
@@ -116,12 +116,6 @@ class Place:
         if self.n_moved:
             for function in self.below:
                 function.__code__ = moved(function.__code__, self.n_moved)
-
-
-def is_file(filename: str, real: str) -> bool:
-    return (
-        os.path.basename(filename) == os.path.basename(real) and os.path.realpath(filename) == real
-    )
 
 
 def moved(code: CodeType, n_lines: int) -> CodeType:

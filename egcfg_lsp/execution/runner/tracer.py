@@ -12,7 +12,6 @@ record is that of one: of the first that failed, else of the last that entered t
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 from types import CodeType, FrameType, TracebackType
@@ -20,7 +19,7 @@ from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, S
 
 from .calls import LocalTrace, RecordedFrame
 from .operands import operands_of
-from .paths import real_path
+from .paths import is_file
 from .plans import Plan, plan_of
 from .recording import Limits, QuietFrame, Recording
 from .serialise import serialise
@@ -52,7 +51,7 @@ class Tracer:
         limits: Limits = DEFAULT_LIMITS,
         on_out_of_fuel: Optional[Callable[[], None]] = None,
     ) -> None:
-        self.path = real_path(path)
+        self.path = path
         targets = [lines for lines in functions if lines & watched]
         self.entries: Set[int] = set().union(*targets)
         """Lines of the functions that hold a watched one."""
@@ -151,7 +150,7 @@ class Tracer:
         """Whether an exception came through a watched line."""
         while traceback is not None:
             filename, line = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
-            if line in self.lines and real_path(filename) == self.path:
+            if line in self.lines and is_file(filename, self.path):
                 return True
             traceback = traceback.tb_next
         return False
@@ -212,10 +211,7 @@ class Tracer:
         return recording.follow(frame, plan)
 
     def _look_at(self, filename: str) -> bool:
-        # Resolving a path asks the kernel for each of its parts: only where the name is the same.
-        is_ours = os.path.basename(filename) == os.path.basename(self.path)
-        is_ours = is_ours and real_path(filename) == self.path
-        self._is_ours[filename] = is_ours
+        is_ours = self._is_ours[filename] = is_file(filename, self.path)
         return is_ours
 
     def _plan(self, code: CodeType) -> Plan:
