@@ -38,8 +38,9 @@ CONFIGURATION = (
     "tox.ini", "setup.cfg", "__init__.py",
 )  # fmt: skip
 """Files whose coming and going concerns every collection of a project."""
-COLLECTING_SECONDS = 20.0
-"""For which a job waits for its tests to be collected, which goes on without it."""
+COLLECTING_SECONDS, COLLECTING_DEADLINES = 5.0, 2
+"""For which a job waits for its tests to be collected, at the least, and in its deadlines: known
+tests have short ones. Collecting goes on without it."""
 FRESH_SECONDS = 1.0
 """Given to a fresh child beyond the deadline and what its imports are known to take."""
 
@@ -151,7 +152,8 @@ class PooledProject:
             if task is None:
                 task = self._collect(key, order, [test.path for test in job.tests])
             try:
-                async with asyncio.timeout(COLLECTING_SECONDS):
+                seconds = max(COLLECTING_SECONDS, COLLECTING_DEADLINES * job.deadline_seconds)
+                async with asyncio.timeout(seconds):
                     # A job that is cancelled leaves the collection for the next one.
                     kept = await outcome(task)
             except TimeoutError:

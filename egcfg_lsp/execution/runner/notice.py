@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _posixsubprocess
 import contextlib
+import ctypes
 import functools
 import mmap
 import os
@@ -32,12 +33,20 @@ class Programs:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         os.unlink(path)
         os.ftruncate(descriptor, 1)
-        self._flag = mmap.mmap(descriptor, 1)
+        # An `mmap` object would keep the descriptor.
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.mmap.restype = ctypes.c_void_p
+        libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+        protection = mmap.PROT_READ | mmap.PROT_WRITE
+        place = libc.mmap(None, 1, protection, mmap.MAP_SHARED, descriptor, 0)
         os.close(descriptor)
+        if place == ctypes.c_void_p(-1).value:
+            raise OSError(ctypes.get_errno(), "no flag that forks share")
+        self._flag = ctypes.c_char.from_address(place)
 
     @property
     def were_started(self) -> bool:
-        return self._flag[0] != 0
+        return self._flag.value != b"\0"
 
     def watch(self) -> None:
         """From now on, for good."""
@@ -45,10 +54,10 @@ class Programs:
 
         def on_event(event: str, _arguments: Tuple[Any, ...]) -> None:
             if event in STARTS:
-                self._flag[0] = 1
+                self._flag.value = b"\1"
 
         def started(*arguments: Any) -> Any:
-            self._flag[0] = 1
+            self._flag.value = b"\1"
             return fork_exec(*arguments)
 
         sys.addaudithook(on_event)
