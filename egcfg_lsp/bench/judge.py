@@ -34,7 +34,14 @@ from typing import Any
 
 from egcfg_lsp.bench import BenchError
 from egcfg_lsp.bench.problems import AssertResult, Judgement, Suite
-from egcfg_lsp.execution.enclosure import RUNNER, enclosed, feed_and_drain, pipe, read_into
+from egcfg_lsp.execution.enclosure import (
+    RUNNER,
+    enclosed,
+    feed_and_drain,
+    kill_group,
+    pipe,
+    read_into,
+)
 from egcfg_lsp.execution.facts import folder_with_home
 from egcfg_lsp.execution.interpreter import find_interpreter
 from egcfg_lsp.execution.runner.judge import ENDED
@@ -287,7 +294,7 @@ async def _run(
                     await program.wait()
             program_status = program.returncode
             if program_status is None:
-                program.kill()
+                kill_group(program)
     return _Ending(status, errors, program_status, draining.result())
 
 

@@ -246,7 +246,7 @@ async def _started(command: Sequence[str], descriptors: Sequence[int]) -> AsyncI
 
 
 def kill_group(process: Process) -> None:
-    """A process and all it has started, also when it is gone itself: nobody leaves its group."""
+    """A process and its group, also when it is gone itself; without namespaces nobody leaves that."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
