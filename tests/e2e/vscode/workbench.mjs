@@ -122,9 +122,15 @@ export async function waitForStatus(page, text, timeout) {
   await page.locator(`[id="egcfg.egcfg-lsp.egcfg.status"][aria-label*="${text}"]`).waitFor({ timeout });
 }
 
-/** Goes back to the tab of a file that is open. */
+/** Goes back to the tab of a file that is open, and into its text. */
 export async function showTab(page, file) {
   await page.getByRole('tab', { name: path.basename(file) }).click();
+  await waitForFocus(page);
+}
+
+/** Waits until what is typed goes into a text: the status bar knows an editor before that has the focus. */
+export async function waitForFocus(page) {
+  await page.locator('.editor-instance .monaco-editor.focused .view-line').first().waitFor();
 }
 
 /** Grants trust in the workspace the way a person does, in the workspace trust editor, and leaves that open. */
@@ -143,7 +149,7 @@ export async function openFile(page, file, line) {
   await page.locator('.quick-input-list .monaco-list-row').filter({ hasText: path.basename(file) }).first().waitFor();
   await page.keyboard.press('Enter');
   await page.locator('.quick-input-widget').waitFor({ state: 'hidden' });
-  await page.locator('.editor-instance .monaco-editor.focused .view-line').first().waitFor();
+  await waitForFocus(page);
   await page.locator('[id="status.editor.selection"]', { hasText: `Ln ${line},` }).waitFor();
   await page.keyboard.press('End');
 }
