@@ -40,6 +40,7 @@ SUITE_FIGURES: Figures = {
     "functions": Figure(None, "functions"),
     "run_ms_p50": Figure(None, "ms", at_most=1.5),
     "run_ms_p90": Figure(None, "ms"),
+    "overhead_ms_p50": Figure(None, "ms"),
     "fail_ms_p50": Figure(None, "ms", at_most=4.1),
     "fresh_ms_p50": Figure(None, "ms"),
     "recollect_ms_p50": Figure(None, "ms"),
@@ -82,6 +83,8 @@ class Times:
     """A plain one, without sandbox or trace."""
     test: list[float] = field(default_factory=list)
     """What pytest says that the test itself takes, traced."""
+    overhead: list[float] = field(default_factory=list)
+    """What else a run takes: ours, and pytest's between the phases of a test."""
 
     @property
     def ratios(self) -> list[float]:
@@ -112,6 +115,7 @@ async def _suites(setup: Setup) -> Figures:
 def _figures(times: Mapping[str, list[Times]]) -> Figures:
     ways = {
         "run_ms_p50": "passes",
+        "overhead_ms_p50": "overhead",
         "fail_ms_p50": "fails",
         "fresh_ms_p50": "fresh",
         "recollect_ms_p50": "recollected",
@@ -152,7 +156,9 @@ async def _measured(
     is_plain = await _plain_pytest(function, odd) is not None
     for i in range(n_rounds):
         passed = await run(pool, passing, How.SWAPPED, Status.PASSED, times.passes)
-        times.test += [1000 * test.seconds for test in passed.tests]
+        own = [1000 * test.seconds for test in passed.tests]
+        times.test += own
+        times.overhead.append(times.passes[-1] - sum(own))
         await run(pool, function.failing, How.SWAPPED, Status.FAILED, times.fails)
         if i % (n_rounds // n_slow) == 0 and len(times.cold) < n_slow:
             fresh = replace(passing, fresh=True)

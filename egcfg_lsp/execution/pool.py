@@ -56,7 +56,7 @@ class Pool:
         seed = job.seed if job.fresh else 0
         self._seed = seed or self._seed
         project = self._project(job, seed)
-        if not project.may_show(job) or not job.path.is_file():
+        if not project.may_show(job) or not os.path.isfile(job.path):  # noqa: ASYNC240, PTH113 - faster
             return await self._cold.run(job)
         project.n_runs += 1
         try:

@@ -144,6 +144,57 @@ STYLES: dict[str, tuple[dict[str, str], str]] = {
         },
         "test_it.py::test_a",
     ),
+    "warnings as errors, with marks, and left changed by a test": (
+        {
+            "pytest.ini": "[pytest]\nfilterwarnings =\n    error\n    ignore::UserWarning\n",
+            "test_it.py": "import warnings, pytest\nfrom calc import add\n"
+            "def warn(kind): warnings.warn('old', kind, stacklevel=1)\n"
+            "def test_a():\n    warn(UserWarning)\n"
+            "    with pytest.raises(DeprecationWarning): warn(DeprecationWarning)\n"
+            "    warnings.simplefilter('ignore')\n    warn(DeprecationWarning)\n"
+            "    assert add(1, 2) == 3\n"
+            "def test_b():\n"
+            "    with pytest.raises(DeprecationWarning): warn(DeprecationWarning)\n"
+            "    assert add(1, 2) == 3\n"
+            "@pytest.mark.filterwarnings('ignore')\ndef test_c():\n"
+            "    warn(DeprecationWarning)\n    assert add(1, 2) == 3\n",
+        },
+        "test_it.py::test_a test_it.py::test_b test_it.py::test_c",
+    ),
+    "a mark about warnings on the first test": (
+        {
+            "test_it.py": "import warnings, pytest\nfrom calc import add\n"
+            "@pytest.mark.filterwarnings('error')\ndef test_a(capsys):\n"
+            "    with pytest.raises(FutureWarning): warnings.warn('x', FutureWarning)\n"
+            "    assert add(1, 2) == 3\n"
+            "def test_b(capsys, recwarn):\n    warnings.warn('x', DeprecationWarning)\n"
+            "    assert len(recwarn) == 1 and capsys.readouterr().err == ''\n"
+            "    assert add(1, 2) == 3\n"
+            "def test_c(capsys):\n    warnings.warn('x', DeprecationWarning)\n"
+            "    assert capsys.readouterr().err == '' and add(1, 2) == 3\n",
+        },
+        "test_it.py::test_a test_it.py::test_b test_it.py::test_c",
+    ),
+    "a warning that nobody sees": (
+        {
+            "test_it.py": "import warnings, calc\n"
+            "def test_a(capsys):\n    warnings.warn('x', DeprecationWarning)\n"
+            "    assert capsys.readouterr().err == '' and calc.add(1, 2) == 3\n",
+        },
+        "test_it.py::test_a",
+    ),
+    "packages, one with a set-up of its own": (
+        {
+            "tests/__init__.py": "",
+            "tests/quiet/__init__.py": "",
+            "tests/quiet/test_it.py": "from calc import add\ndef test_a(): assert add(1, 2) == 3\n",
+            "tests/loud/__init__.py": "made = []\ndef setup_module(): made.append(2)\n"
+            "def teardown_module(): made.clear()\n",
+            "tests/loud/test_it.py": "from calc import add\nfrom tests.loud import made\n"
+            "def test_b(): assert made == [2] and add(1, made[0]) == 3\n",
+        },
+        "tests/quiet/test_it.py::test_a tests/loud/test_it.py::test_b",
+    ),
     "imported late": (
         {"test_it.py": "def test_a():\n    from calc import add\n    assert add(1, 2) == 3\n"},
         "test_it.py::test_a",

@@ -10,12 +10,12 @@ from __future__ import annotations
 import importlib.machinery
 import linecache
 import os
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, Mapping, Sequence
 
 from .paths import names_of, real_path
 
-Texts = Dict[str, bytes]
-"""By real path; a text that is put in later is seen by what is imported later."""
+Texts = Dict[str, Sequence[str]]
+"""Lines by real path; a text that is put in later is seen by what is imported later."""
 
 
 def serve(texts: Mapping[str, bytes]) -> Texts:
@@ -29,7 +29,8 @@ def serve(texts: Mapping[str, bytes]) -> Texts:
         # Resolving a path asks the kernel for each of its parts: only where a name is the same.
         if os.path.basename(place) not in names:
             return None
-        return served.get(real_path(place))
+        lines = served.get(real_path(place))
+        return None if lines is None else "".join(lines).encode()
 
     def get_data(self: Any, place: str) -> bytes:
         text = text_of(place)
@@ -43,12 +44,13 @@ def serve(texts: Mapping[str, bytes]) -> Texts:
 
     loader.get_data, loader.path_stats = get_data, path_stats
     for path, text in texts.items():
-        replace(served, path, text, text.decode("utf-8", "replace").splitlines(True))
+        replace(served, path, text.decode("utf-8", "replace").splitlines(True))
     return served
 
 
-def replace(served: Texts, path: str, text: bytes, lines: List[str]) -> None:
+def replace(served: Texts, path: str, lines: Sequence[str]) -> None:
     """Serve a text from now on, and its lines to what shows source lines."""
-    served[real_path(path)] = text
+    served[real_path(path)] = lines
+    shown: Any = lines  # whoever asks may not want a list, but nothing is made of it yet
     for name in {path, real_path(path)}:
-        linecache.cache[name] = (len(text), None, lines, name)
+        linecache.cache[name] = (len(lines), None, shown, name)

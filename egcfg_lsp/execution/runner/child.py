@@ -7,18 +7,17 @@ imports the candidate and collects again (`live_fresh`). Both write one record, 
 
 from __future__ import annotations
 
-import ast
+import contextlib
 import os
-import sys
 import tempfile
 from pathlib import Path
-from types import CodeType, FrameType, ModuleType
+from types import CodeType, FrameType
 from typing import Any, Dict, List, NoReturn, Optional, Sequence
 
 from . import cold
 from .asserts import ModuleAsserts
 from .candidate import Texts, replace
-from .choice import Index, chosen_items, path_of
+from .choice import path_of
 from .confinement import (
     ConfinementError,
     close_others,
@@ -27,9 +26,11 @@ from .confinement import (
     reserve,
 )
 from .frames import receive, send, send_bytes
+from .items import Items
 from .notice import Alarm, Programs
+from .rehearsal import ONCE, Rehearsal
 from .session import Run, Session, encoded
-from .swap import Place, SwapError, split_lines
+from .swap import Lines, Place, SwapError
 
 REHEARSAL_SECONDS = 3600
 SOFT = 0.9
@@ -79,7 +80,8 @@ def live_fresh(descriptor: int, folder: str, plan: Dict[str, Any]) -> None:
     if channel is None or order is None:
         return
     one: List[Run] = []
-    alarm = limit(order["deadline"], one, channel)
+    alarm = alarm_for(one, channel)
+    limit(order["deadline"], alarm)
     if cold.is_imported(order["path"]):
         channel.finish({"slow": "pytest itself has imported the module"})
     record = cold.run(order, channel.finish, one.append)
@@ -93,21 +95,25 @@ def live_swapped(
     plan: Dict[str, Any],
     keep: Sequence[int],
     session: Session,
-    items: "Items",
+    items: Items,
     place: Place,
     served: Texts,
+    rehearsal: Optional[Rehearsal],
 ) -> None:
     channel = settled(descriptor, folder, plan, keep)
     if channel is None:
         return
     reset_folders(items.config, folder)
-    rehearse(session, items, place, served, channel)
+    one: List[Run] = []
+    alarm = alarm_for(one, channel)
+    rehearse(place, served, session.asserts, rehearsal, alarm)
+    items.catch_warnings()
     order = awaited(channel)
     if order is None:
         return
     try:
-        lines = lines_with(place, order["function"])
-        code = exchanged(place, order["function"], lines, served, session.asserts)
+        lines = Lines(place, order["function"])
+        code = exchanged(place, lines, served, session.asserts)
     except SwapError as error:
         channel.finish({"slow": str(error)})
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -116,7 +122,8 @@ def live_swapped(
         channel.finish({"slow": "a test with many sets of parameters was not collected"})
     cold.seed_random(order["seed"])
     run = session.run = Run(order, code, lines, channel.finish)
-    alarm = limit(order["deadline"], [run], channel)
+    one.append(run)
+    limit(order["deadline"], alarm)
     items.run(order["tests"], run, order["stop_early"])
     give_up_if_noticed(channel, alarm)
     if run.wants_a_file:
@@ -134,52 +141,32 @@ def give_up_if_noticed(channel: Channel, alarm: Alarm) -> None:
         channel.finish({"slow": "a test sets an alarm"})
 
 
-def lines_with(place: Place, function: str) -> List[str]:
-    """The module's lines with other ones for the target."""
-    return [*place.lines[: place.first - 1], *split_lines(function), *place.lines[place.last :]]
-
-
-def exchanged(
-    place: Place, function: str, lines: List[str], served: Texts, asserts: ModuleAsserts
-) -> CodeType:
-    """The module with the function, which from now on is executed, imported and shown; `lines` are
-    all of it. Raises SwapError, and what `compile` raises."""
-    code = place.compile(function)
-    text = "".join(lines).encode()
+def exchanged(place: Place, lines: Lines, served: Texts, asserts: ModuleAsserts) -> CodeType:
+    """The module with the function, which from now on is executed, imported and shown. Raises
+    SwapError, and what `compile` raises."""
+    code = place.compile(lines)
     if place.functions:
         place.exchange(code)
     else:  # a test will import it
-        asserts.read(text)
-    replace(served, place.path, text, lines)
+        asserts.read("".join(lines).encode())
+    replace(served, place.path, lines)
     return code
 
 
 def rehearse(
-    session: Session, items: "Items", place: Place, served: Texts, channel: Channel
+    place: Place,
+    served: Texts,
+    asserts: ModuleAsserts,
+    rehearsal: Optional[Rehearsal],
+    alarm: Alarm,
 ) -> None:
-    """Do everything once, with the stub and with tests of nothing.
-
-    A fork shares its memory until it writes to it, which it does wherever it looks; what a run will
-    touch is then its own already.
-    """
-    try:
-        function = "".join(place.lines[place.first - 1 : place.last])
-        code = exchanged(place, function, place.lines, served, session.asserts)
-        session.run = Run(rehearsal(place), code, place.lines, rehearsed)
-        alarm = limit(REHEARSAL_SECONDS, [session.run], channel)
-        items.rehearse(session)
-        encoded(session.run.record())
+    """Do everything once, with the stub and with tests of nothing."""
+    with contextlib.suppress(Exception):  # plugins may want more of a test than there is
+        exchanged(place, place.stub(), served, asserts)
+        limit(REHEARSAL_SECONDS, alarm)
+        if rehearsal is not None:
+            rehearsal.run(ONCE)
         alarm.take_away()
-    except Exception:  # plugins may want more of a test than there is
-        sys.exc_info()
-    session.run = None
-
-
-def rehearsal(place: Place) -> Dict[str, Any]:
-    return {
-        "root": os.getcwd(), "path": place.path, "hidden": [],
-        "first_line": place.first, "last_line": place.last, "target_lines": None,
-    }  # fmt: skip
 
 
 def awaited(channel: Channel) -> Optional[Dict[str, Any]]:
@@ -191,9 +178,8 @@ def awaited(channel: Channel) -> Optional[Dict[str, Any]]:
     return order
 
 
-def limit(seconds: float, runs: List[Run], channel: Channel) -> Alarm:
-    """Tell what is known in good time before the server's deadline; and limit the CPU time of what
-    does not let itself be interrupted."""
+def alarm_for(runs: List[Run], channel: Channel) -> Alarm:
+    """What tells all that is known of the one run, if there is one by then."""
 
     def on_alarm(_signal: int, frame: Optional[FrameType]) -> None:
         if not runs:
@@ -202,8 +188,14 @@ def limit(seconds: float, runs: List[Run], channel: Channel) -> Alarm:
         runs[0].stop()
         channel.finish(runs[0].record(stopped="timeout"))
 
+    return Alarm(on_alarm)
+
+
+def limit(seconds: float, alarm: Alarm) -> None:
+    """Ring in good time before the server's deadline; and limit the CPU time of what does not let
+    itself be interrupted."""
     lower_limits({"RLIMIT_CPU": int(seconds) + 1})
-    return Alarm(SOFT * seconds, on_alarm)
+    alarm.set(SOFT * seconds)
 
 
 def reset_folders(config: Any, folder: str) -> None:
@@ -215,77 +207,3 @@ def reset_folders(config: Any, folder: str) -> None:
     if hasattr(factory, "_given_basetemp"):
         factory._given_basetemp = Path(folder) / "pytest"
         factory._basetemp = None
-
-
-class Items:
-    """What was collected, and how it is run."""
-
-    def __init__(self, session: Any, asserts: List[Any]) -> None:
-        self.session, self.config = session, session.config
-        self.asserts = asserts
-        self.index = Index([item for item in session.items if item not in asserts])
-
-    def run(self, tests: List[Dict[str, str]], run: Run, stop_early: bool) -> None:
-        items = chosen_items(self.index, self.asserts, tests)
-        for i, item in enumerate(items):
-            following = items[i + 1] if i + 1 < len(items) else None
-            # pytest's own way reads sources to show a traceback that nobody would see.
-            item.repr_failure = item._repr_failure_py = told_elsewhere
-            self.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            if stop_early and run.has_failed:
-                return
-
-    def rehearse(self, session: Session) -> None:
-        """Run a test that passes and one that fails, of which only pytest itself and `session` hear."""
-        import pytest
-
-        class Rehearsed(pytest.Function):
-            ihook: Any = Hooks(self.config.pluginmanager, session)
-
-        namespace: Dict[str, Any] = {}
-        exec(session.asserts.compile(ast.parse(REHEARSED).body), namespace)
-        n_failed = self.session.testsfailed
-        for name in ("passes", "fails"):
-            item: Any = Rehearsed.from_parent(self.session, name=name, callobj=namespace[name])
-            item.fixturenames[:] = []
-            item.repr_failure = item._repr_failure_py = told_elsewhere
-            item.ihook.pytest_runtest_protocol(item=item, nextitem=None)
-        self.session.testsfailed = n_failed
-
-
-class Hooks:
-    """pytest's hooks, without what plugins and the project's `conftest.py` do in them."""
-
-    def __init__(self, manager: Any, session: Session) -> None:
-        self._manager = manager
-        self._others = [
-            plugin
-            for plugin in manager.get_plugins()
-            if plugin is not session and not module_of(plugin).startswith("_pytest.")
-        ]
-
-    def __getattr__(self, name: str) -> Any:
-        return self._manager.subset_hook_caller(name, remove_plugins=self._others)
-
-
-def module_of(plugin: Any) -> str:
-    is_module = isinstance(plugin, ModuleType)
-    return str(plugin.__name__ if is_module else type(plugin).__module__)
-
-
-REHEARSED = """
-def passes():
-    assert 1 == len([1])
-
-
-def fails():
-    assert 1 == len([])
-"""
-
-
-def rehearsed(_record: Dict[str, Any]) -> NoReturn:
-    raise RuntimeError
-
-
-def told_elsewhere(*_arguments: Any, **_options: Any) -> str:
-    return "failed"

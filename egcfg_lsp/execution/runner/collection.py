@@ -17,13 +17,15 @@ from typing import Any, Dict, List, Optional, Set
 
 from .asserts import ModuleAsserts
 from .candidate import Texts, serve
-from .child import Items, live_swapped
+from .child import exchanged, live_swapped
 from .choice import is_large
 from .cold import overlays_of, pytest_arguments
 from .confinement import clip
 from .frames import receive, receive_with_descriptor, send
+from .items import Items
 from .lines import Visits
 from .nursery import Nursery
+from .rehearsal import N_TIMES, Rehearsal
 from .session import Session, assert_words, has_hooks_around_tests
 from .swap import Place, SwapError, located
 
@@ -117,12 +119,25 @@ class Server(Session):
         told["files"] = self.files(session.config)[:MAX_FILES]
         if len(told["files"]) == MAX_FILES:
             told["slow"] = "the tests rest on more than %d files" % MAX_FILES
+        rehearsal = None
+        if not told["slow"]:
+            items.prepare(self.tests)
+            rehearsal = self.rehearsed(session, place)
         gc.collect()
         gc.freeze()
         send(self.descriptor, told)
         if not told["slow"]:
-            self.serve(items, place, sorted(descriptors))
+            self.serve(items, place, sorted(descriptors), rehearsal)
         return True
+
+    def rehearsed(self, session: Any, place: Place) -> Optional[Rehearsal]:
+        with contextlib.suppress(Exception):  # plugins may want more of a test than there is
+            rehearsal = Rehearsal(session, self)
+            for _ in range(N_TIMES):
+                exchanged(place, place.stub(), self.served, self.asserts)
+                rehearsal.run()
+            return rehearsal
+        return None
 
     def hear(self, event: str, arguments: Any) -> None:
         """An audit hook; also of files that are not there, which then may come."""
@@ -145,7 +160,9 @@ class Server(Session):
             place.find()
         return place
 
-    def serve(self, items: Items, place: Place, keep: List[int]) -> None:
+    def serve(
+        self, items: Items, place: Place, keep: List[int], rehearsal: Optional[Rehearsal]
+    ) -> None:
         nursery = Nursery(self.plan["tmp"]["folder"])
         with socket.socket(fileno=os.dup(self.descriptor)) as channel:
             while True:
@@ -158,7 +175,7 @@ class Server(Session):
                         command["number"],
                         descriptor,
                         lambda end, folder=folder: live_swapped(  # type: ignore[misc]
-                            end, folder, self.plan, keep, self, items, place, self.served
+                            end, folder, self.plan, keep, self, items, place, self.served, rehearsal
                         ),
                     )
                 else:

@@ -7,6 +7,7 @@ timer of ours is gone before anybody looks for one. Not seen: programs that C co
 from __future__ import annotations
 
 import _posixsubprocess
+import _signal  # type: ignore[import-not-found,unused-ignore]
 import contextlib
 import ctypes
 import functools
@@ -68,13 +69,18 @@ class Programs:
 class Alarm:
     """Calls `ring` once, as the handler of a signal; not if the tested code looks for a timer."""
 
-    def __init__(self, seconds: float, ring: Callable[[int, Any], None]) -> None:
+    def __init__(self, ring: Callable[[int, Any], None]) -> None:
         self._ring = ring
-        self._before: Any = signal.getsignal(signal.SIGALRM)
         self._own = {name: getattr(signal, name) for name in CLOCK}
         self._instead = {name: self._asking(name) for name in CLOCK}
-        signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        self._before: Any = None
+        self._is_set = False
+
+    def set(self, seconds: float) -> None:
+        # The functions of `signal` make enumerations of their results, which takes its time.
+        self._before = _signal.getsignal(_signal.SIGALRM)
+        _signal.signal(_signal.SIGALRM, self._ring)
+        _signal.setitimer(_signal.ITIMER_REAL, seconds)
         vars(signal).update(self._instead)
         self._is_set = True
 
@@ -82,8 +88,8 @@ class Alarm:
     def was_found(self) -> bool:
         """Whether somebody has set a timer or a handler by a name that he had from before."""
         return self._is_set and (
-            self._own["getsignal"](signal.SIGALRM) is not self._ring
-            or self._own["getitimer"](signal.ITIMER_REAL)[0] == 0
+            _signal.getsignal(_signal.SIGALRM) is not self._ring
+            or _signal.getitimer(_signal.ITIMER_REAL)[0] == 0
         )
 
     def take_away(self) -> None:
@@ -94,9 +100,9 @@ class Alarm:
         for name in CLOCK:
             if getattr(signal, name, None) is self._instead[name]:
                 setattr(signal, name, self._own[name])
-        self._own["setitimer"](signal.ITIMER_REAL, 0)
+        _signal.setitimer(_signal.ITIMER_REAL, 0)
         with contextlib.suppress(ValueError):  # on another thread the handler stays, for nothing
-            self._own["signal"](signal.SIGALRM, self._before)
+            _signal.signal(_signal.SIGALRM, self._before)
 
     def _asking(self, name: str) -> Any:
         own = self._own[name]

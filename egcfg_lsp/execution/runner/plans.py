@@ -72,11 +72,7 @@ def plan_of(code: CodeType, source: Sequence[str], target_lines: FrozenSet[int])
     """`source`: the lines of the module; `target_lines`: those of the function of interest."""
     instructions = code.co_code
     lines = [line for _, line in dis.findlinestarts(code) if line is not None]
-    first, last = min(target_lines, default=0), max(target_lines, default=-1)
     is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
-    is_target = code.co_name != "<module>" and any(
-        first <= line <= last for line in lines if line != code.co_firstlineno or not is_function
-    )
     has_loop = is_function and _may_loop(instructions)
     loops = loops_in(source, sorted({line for line in lines if line > 0})) if has_loop else []
     return Plan(
@@ -87,9 +83,22 @@ def plan_of(code: CodeType, source: Sequence[str], target_lines: FrozenSet[int])
         touched=touched_names(code) if is_function else {},
         loops={line: loop for loop in loops for line in {loop.boundary, loop.line}},
         restarts=_restarts(loops),
-        is_target=is_target,
+        is_target=is_of_target(code, target_lines),
         is_quiet=code.co_name in ONE_EXPRESSION or not is_function,
         is_generator=bool(code.co_flags & inspect.CO_GENERATOR),
+    )
+
+
+def is_of_target(code: CodeType, target_lines: FrozenSet[int]) -> bool:
+    """Whether a function or class has code within the target, besides its own first line."""
+    first, last = min(target_lines, default=0), max(target_lines, default=-1)
+    begins = code.co_firstlineno
+    if code.co_name == "<module>" or begins > last:
+        return False
+    is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
+    return any(
+        line is not None and first <= line <= last and (line != begins or not is_function)
+        for _, line in dis.findlinestarts(code)
     )
 
 

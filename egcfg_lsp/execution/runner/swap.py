@@ -13,7 +13,7 @@ import ast
 import gc
 import io
 from types import AsyncGeneratorType, CodeType, CoroutineType, FunctionType, GeneratorType
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union, overload
 
 from .paths import is_file
 
@@ -51,11 +51,18 @@ class Place:
         nested: List[Any] = [around[i] for i in functions[1:]]
         self.nested = {(first_line(node), node.name) for node in nested}
         """The functions from the outermost one, without it, to the target."""
+        tops = [first_line(node) for node in around[: functions[0] + 1]]
+        self.n_above = min(tops) - 1
+        """Lines that the compiler need not see."""
         self.functions: List[FunctionType] = []
         self.below: List[FunctionType] = []
         """The module's other functions behind the target: their lines move with its length."""
         self.n_moved = 0
         self.flags = 0
+
+    def stub(self) -> Lines:
+        """The module as it was imported."""
+        return Lines(self, "".join(self.lines[self.first - 1 : self.last]))
 
     def find(self) -> None:
         """The live functions. Raises SwapError if the code stands in none, or in something that
@@ -87,22 +94,23 @@ class Place:
             raise SwapError("no live function has its code")
         self.flags = self.functions[0].__code__.co_flags & _FUTURE
 
-    def compile(self, function: str) -> CodeType:
+    def compile(self, lines: Lines) -> CodeType:
         """A module of nothing but the outermost function and the classes around it, each line in
         its place. Raises SyntaxError, ValueError and what else `compile` raises."""
-        inner = split_lines(function)
-        self.n_moved = len(inner) - (self.last - self.first + 1)
-        outer_last = self.outer.end_lineno - self.last
-        before = self.lines[self.outer_first - 1 : self.first - 1]
-        after = self.lines[self.last : self.last + outer_last]
-        lines = ["\n"] * (self.outer_first - 1)
+        self.n_moved = lines.n_more
+        above = ["\n"] * (self.outer_first - 1)
         for node in self.around:
             for i, line in header(node, self.lines):
-                lines[i] = line
+                above[i] = line
+        function = lines[self.outer_first - 1 : self.outer.end_lineno + lines.n_more]
+        source = "".join([*above[self.n_above :], *function])
         filename = self.functions[0].__code__.co_filename if self.functions else self.path
-        source = "".join([*lines, *before, *inner, *after])
-        module: CodeType = compile(source, filename, "exec", flags=self.flags, dont_inherit=True)
-        return module
+        try:
+            module = compile(source, filename, "exec", flags=self.flags, dont_inherit=True)
+        except SyntaxError as error:
+            error.lineno = error.lineno and error.lineno + self.n_above
+            raise
+        return moved(module, self.n_above)
 
     def exchange(self, module: CodeType) -> None:
         """Give the live functions the code of a compiled module. Raises SwapError."""
@@ -116,6 +124,35 @@ class Place:
         if self.n_moved:
             for function in self.below:
                 function.__code__ = moved(function.__code__, self.n_moved)
+
+
+class Lines(Sequence[str]):
+    """A module's lines with other ones for the target; none is touched before it is asked for."""
+
+    def __init__(self, place: Place, function: str) -> None:
+        self._module, self._function = place.lines, split_lines(function)
+        self._above = place.first - 1
+        self._until = self._above + len(self._function)
+        self.n_more = self._until - place.last
+        """How much lower everything below the target stands."""
+
+    def __len__(self) -> int:
+        return len(self._module) + self.n_more
+
+    @overload
+    def __getitem__(self, i: int) -> str: ...
+    @overload
+    def __getitem__(self, i: slice) -> List[str]: ...
+    def __getitem__(self, i: Union[int, slice]) -> Union[str, List[str]]:
+        if isinstance(i, slice):
+            return [self[at] for at in range(*i.indices(len(self)))]
+        if i < 0:
+            i += len(self)
+        if i < 0:
+            raise IndexError(i)
+        if i < self._above:
+            return self._module[i]
+        return self._function[i - self._above] if i < self._until else self._module[i - self.n_more]
 
 
 def moved(code: CodeType, n_lines: int) -> CodeType:

@@ -15,12 +15,12 @@ import contextlib
 import sys
 import threading
 from types import CodeType, FrameType, TracebackType
-from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, Set
+from typing import AbstractSet, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from .calls import LocalTrace, RecordedFrame
 from .operands import operands_of
 from .paths import is_file
-from .plans import Plan, plan_of
+from .plans import Plan, is_of_target, plan_of
 from .recording import Limits, QuietFrame, Recording
 from .serialise import serialise
 from .values import render
@@ -64,6 +64,8 @@ class Tracer:
         self._target_lines = frozenset(self.entries)
         self._hit: Set[int] = set()
         self._plans: Dict[int, Plan] = {}
+        self._are_of_target: Dict[int, Tuple[CodeType, bool]] = {}
+        """With the code, so that its identity is not given to another one."""
         self._is_ours: Dict[str, bool] = {}
         self._recording: Optional[Recording] = None
         self._kept: Optional[Recording] = None
@@ -203,16 +205,24 @@ class Tracer:
         owner: Any = getattr(frame.f_trace, "__self__", None)
         if type(owner) in (RecordedFrame, QuietFrame) and owner.recording is recording:
             return _resume(recording, owner)
+        if not recording.stack and not self._is_of_target(code):
+            return None
         plan = self._plans.get(id(code))
         if plan is None:
             plan = self._plan(code)
-        if not plan.is_target and not recording.stack:
-            return None
         return recording.follow(frame, plan)
 
     def _look_at(self, filename: str) -> bool:
         is_ours = self._is_ours[filename] = is_file(filename, self.path)
         return is_ours
+
+    def _is_of_target(self, code: CodeType) -> bool:
+        # A plan takes longer: most functions are never followed.
+        known = self._are_of_target.get(id(code))
+        if known is None:
+            known = (code, is_of_target(code, self._target_lines))
+            self._are_of_target[id(code)] = known
+        return known[1]
 
     def _plan(self, code: CodeType) -> Plan:
         plan = self._plans[id(code)] = plan_of(code, self._source, self._target_lines)
