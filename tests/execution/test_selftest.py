@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
-from egcfg_lsp.execution import enclosure, sandbox
+from egcfg_lsp.execution import enclosure, sandbox, selftest
 from egcfg_lsp.execution.enclosure import Surroundings
 from egcfg_lsp.execution.facts import probe_facts
 from egcfg_lsp.execution.runner import confinement
@@ -56,6 +59,37 @@ async def test_canary_that_gets_out_is_noticed(
     found = await self_test(Surroundings(Tier.B, await probe_facts()))
     for escape in escapes:
         assert escape in found
+
+
+@pytest.mark.parametrize(("n_silent", "found"), [(1, ""), (2, "no answer (silence)")])
+async def test_canary_without_an_answer_is_sent_once_more(
+    n_silent: int, found: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, n_runs = selftest._run, 0
+
+    async def silent(*arguments: Any) -> dict[str, Any]:
+        nonlocal n_runs
+        n_runs += 1
+        if n_runs <= n_silent:
+            raise selftest._NoAnswerError("no answer (silence)")
+        return await run(*arguments)
+
+    monkeypatch.setattr(selftest, "_run", silent)
+    assert await self_test(Surroundings(Tier.A, await probe_facts())) == found
+    assert n_runs == 2
+
+
+async def test_canary_that_got_out_without_an_answer_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def killing(_around: object, _folder: object, order: dict[str, Any], _: int) -> NoReturn:
+        os.kill(order["victim"], signal.SIGKILL)
+        await asyncio.sleep(0.2)
+        raise selftest._NoAnswerError
+
+    monkeypatch.setattr(selftest, "_run", killing)
+    found = await self_test(Surroundings(Tier.A, await probe_facts()))
+    assert found == "it could kill another process"
 
 
 async def test_escape_turns_execution_off(monkeypatch: pytest.MonkeyPatch) -> None:
