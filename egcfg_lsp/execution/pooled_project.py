@@ -41,8 +41,8 @@ CONFIGURATION = (
 COLLECTING_SECONDS, COLLECTING_DEADLINES = 5.0, 2
 """For which a job waits for its tests to be collected, at the least, and in its deadlines: known
 tests have short ones. Collecting goes on without it."""
-FRESH_SECONDS = 1.0
-"""Given to a fresh child beyond the deadline and what its imports are known to take."""
+FRESH_SECONDS, MOST_IMPORT_SECONDS = 1.0, 10.0
+"""Given to a fresh child beyond the deadline: always, and for what its imports are known to take."""
 
 Key = tuple[object, ...]
 
@@ -96,7 +96,8 @@ class PooledProject:
     async def run_fresh(self, job: Job) -> RunResult:
         """Raises SlowerNeededError, ZygoteError, OSError."""
         zygote = await self._living()
-        seconds = job.deadline_seconds + 2 * self.collect_seconds + FRESH_SECONDS
+        importing = min(2 * self.collect_seconds, MOST_IMPORT_SECONDS)
+        seconds = job.deadline_seconds + importing + FRESH_SECONDS
         started = time.monotonic()
         result = await zygote.run_fresh({**order_of(job), "text": job.text}, seconds)
         self.collect_seconds = self.collect_seconds or time.monotonic() - started

@@ -24,7 +24,7 @@ from .confinement import clip
 from .frames import receive, receive_with_descriptor, send
 from .items import Items
 from .lines import Visits
-from .nursery import Nursery
+from .nursery import Nursery, children_of
 from .rehearsal import N_TIMES, Rehearsal
 from .session import Session, assert_words, has_hooks_around_tests
 from .swap import Place, SwapError, located
@@ -91,6 +91,7 @@ class Server(Session):
         self.opened: Optional[Set[str]] = set()
         """Files that were read until everything had been collected; then None."""
         self.made: List[Any] = []
+        self.pid = os.getpid()
 
     def pytest_collection_modifyitems(self, config: Any, items: Any) -> None:
         self.made = self.assert_items()
@@ -102,6 +103,8 @@ class Server(Session):
         return not is_large(obj) or super().is_wanted(collector, name, obj)
 
     def pytest_runtestloop(self, session: Any) -> bool:
+        if os.getpid() != self.pid:
+            os._exit(1)  # a fork of the project's, which has gone on as if it were this process
         items = Items(session, self.made)
         descriptors = open_descriptors(self.descriptor)
         told: Dict[str, Any] = {"slow": "", "n_items": len(session.items)}
@@ -225,6 +228,8 @@ def mute_progress(config: Any) -> None:
 
 def why_not_to_fork(descriptors: Dict[int, int]) -> str:
     """What a fork of this process would not have, or would share; empty: nothing."""
+    if children_of(os.getpid()):
+        return "importing the project leaves processes behind"
     n_tasks = len(os.listdir("/proc/self/task"))
     if n_tasks > 1:
         return "importing the project leaves %d threads behind" % (n_tasks - 1)
