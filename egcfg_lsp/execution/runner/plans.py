@@ -62,14 +62,13 @@ class Plan(NamedTuple):
     """By the lines on which they begin, and their boundaries."""
     restarts: Dict[int, Loop]
     """Endless loops whose body begins with another loop, by the line of that loop."""
-    is_target: bool
     is_quiet: bool
     """Lines are counted, values are not looked at: a comprehension, a lambda, a class's body."""
     is_generator: bool
 
 
-def plan_of(code: CodeType, source: Sequence[str], target_lines: FrozenSet[int]) -> Plan:
-    """`source`: the lines of the module; `target_lines`: those of the function of interest."""
+def plan_of(code: CodeType, source: Sequence[str]) -> Plan:
+    """`source`: the lines of the module."""
     instructions = code.co_code
     lines = [line for _, line in dis.findlinestarts(code) if line is not None]
     is_function = bool(code.co_flags & inspect.CO_OPTIMIZED)
@@ -83,7 +82,6 @@ def plan_of(code: CodeType, source: Sequence[str], target_lines: FrozenSet[int])
         touched=touched_names(code) if is_function else {},
         loops={line: loop for loop in loops for line in {loop.boundary, loop.line}},
         restarts=_restarts(loops),
-        is_target=is_of_target(code, target_lines),
         is_quiet=code.co_name in ONE_EXPRESSION or not is_function,
         is_generator=bool(code.co_flags & inspect.CO_GENERATOR),
     )

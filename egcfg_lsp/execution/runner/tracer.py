@@ -225,7 +225,7 @@ class Tracer:
         return known[1]
 
     def _plan(self, code: CodeType) -> Plan:
-        plan = self._plans[id(code)] = plan_of(code, self._source, self._target_lines)
+        plan = self._plans[id(code)] = plan_of(code, self._source)
         return plan
 
     def _on_call_in_thread(
