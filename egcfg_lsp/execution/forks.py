@@ -31,6 +31,10 @@ class SlowerNeededError(Exception):
     """This way of running says nothing; the message, for people, says why."""
 
 
+class StillCollectingError(SlowerNeededError):
+    """The job has waited for its tests to be collected, in vain."""
+
+
 @dataclass
 class Child:
     """Forked and confined, waiting for its order."""

@@ -12,12 +12,13 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from egcfg_lsp.execution import Ending, How, Job, RunResult, SandboxState
-from egcfg_lsp.execution.forks import SlowerNeededError, ZygoteError
+from egcfg_lsp.execution.forks import SlowerNeededError, StillCollectingError, ZygoteError
 from egcfg_lsp.execution.pooled_project import Key, PooledProject
 from egcfg_lsp.execution.record import inconclusive, late
 from egcfg_lsp.execution.sandbox import KernelSandbox
@@ -83,9 +84,10 @@ class Pool:
 
     async def _run(self, job: Job, project: PooledProject) -> RunResult:
         why = ""
+        run_fresh: Callable[[Job], Awaitable[RunResult]] = project.run_fresh
         ways = [How.FRESH] if job.fresh else [How.SWAPPED, How.FRESH]
         for way in [] if project.needs_cold(_tests_of(job)) else ways:
-            run = project.run_swapped if way is How.SWAPPED else project.run_fresh
+            run = project.run_swapped if way is How.SWAPPED else run_fresh
             try:
                 try:
                     result = await run(job)
@@ -95,6 +97,8 @@ class Pool:
             except (SlowerNeededError, ZygoteError, OSError) as error:
                 why = str(error)
                 log.debug("%s: not %s: %s", job.path.name, way, why)
+                if isinstance(error, StillCollectingError):
+                    run_fresh = partial(project.run_fresh, has_waited=True)
                 continue
             if result.ending is Ending.TIMEOUT:
                 result = replace(result, reason=late(job.deadline_seconds))

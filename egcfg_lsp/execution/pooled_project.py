@@ -17,6 +17,7 @@ from egcfg_lsp.execution import Job, RunResult
 from egcfg_lsp.execution.forks import (
     SlowerNeededError,
     Stamps,
+    StillCollectingError,
     ZygoteError,
     have_changed,
     outcome,
@@ -41,8 +42,8 @@ CONFIGURATION = (
 COLLECTING_SECONDS, COLLECTING_DEADLINES = 5.0, 2
 """For which a job waits for its tests to be collected, at the least, and in its deadlines: known
 tests have short ones. Collecting goes on without it."""
-FRESH_SECONDS, MOST_IMPORT_SECONDS = 1.0, 10.0
-"""Given to a fresh child beyond the deadline: always, and for what its imports are known to take."""
+FRESH_SECONDS = 1.0
+"""Given to a fresh child beyond the deadline and what its imports are known to take."""
 
 Key = tuple[object, ...]
 
@@ -93,10 +94,11 @@ class PooledProject:
         self._n_failures = 0
         return result
 
-    async def run_fresh(self, job: Job) -> RunResult:
-        """Raises SlowerNeededError, ZygoteError, OSError."""
+    async def run_fresh(self, job: Job, *, has_waited: bool = False) -> RunResult:
+        """A job that has waited for its imports already gets no more time for them. Raises
+        SlowerNeededError, ZygoteError, OSError."""
         zygote = await self._living()
-        importing = min(2 * self.collect_seconds, MOST_IMPORT_SECONDS)
+        importing = 0.0 if has_waited else 2 * self.collect_seconds
         seconds = job.deadline_seconds + importing + FRESH_SECONDS
         started = time.monotonic()
         result = await zygote.run_fresh({**order_of(job), "text": job.text}, seconds)
@@ -158,7 +160,7 @@ class PooledProject:
                     # A job that is cancelled leaves the collection for the next one.
                     kept = await outcome(task)
             except TimeoutError:
-                raise SlowerNeededError("the tests are still being collected") from None
+                raise StillCollectingError("the tests are still being collected") from None
         if key in self._kept:
             self._kept.move_to_end(key)
         return kept

@@ -19,9 +19,8 @@ HANG_SECONDS = 2.0
 """Deadline of cases that do not end by themselves."""
 LONG_SECONDS = 30.0
 """Deadline of the others: they end long before, also on a busy machine."""
-GRACE_SECONDS = 20.0
-"""A run returns this long after its deadline at the latest; a hang check, not a measurement. A pool
-may wait for a collection (5 s) and then import anew (11 s)."""
+GRACE_SECONDS = 10.0
+"""A run returns this long after its deadline at the latest; a hang check, not a measurement."""
 ADD_TEST = "from calc import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
 
 
