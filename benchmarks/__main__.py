@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from benchmarks import engine, execution, leaks, lsp, source, tracing
+from benchmarks import engine, execution, guidance, leaks, lsp, source, tracing
 from benchmarks.bare import silence_llama
 from benchmarks.figures import Benchmark, Figures, Setup
 from benchmarks.report import report
@@ -20,6 +20,7 @@ from egcfg_lsp.settings import DEFAULT_MODEL
 
 GROUPS: Mapping[str, tuple[Benchmark, ...]] = {
     "engine": engine.BENCHMARKS,
+    "guidance": guidance.BENCHMARKS,
     "source": source.BENCHMARKS,
     "execution": (*execution.BENCHMARKS, *leaks.BENCHMARKS, *tracing.BENCHMARKS),
     "lsp": lsp.BENCHMARKS,
@@ -36,6 +37,10 @@ def main(
         list[str] | None,
         typer.Option(help="Names of benchmark functions; the others are left out."),
     ] = None,
+    humaneval: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="HumanEval.jsonl, for the group guidance."),
+    ] = None,
     quick: Annotated[bool, typer.Option(help="Few rounds, to see that it works.")] = False,
 ) -> None:
     """Measure the hot paths; README.md beside this file says what each figure means."""
@@ -47,7 +52,7 @@ def main(
     except ModelNotFoundError as error:
         raise typer.BadParameter(str(error)) from None
     name = path.name if model.endswith(".gguf") else model
-    setup = Setup(path, name, quick=quick)
+    setup = Setup(path, name, quick=quick, humaneval=humaneval)
     silence_llama()
     plan = {
         group: [b for b in GROUPS[group] if only is None or b.__name__ in only] for group in chosen

@@ -1,6 +1,7 @@
-"""The control of `decode_ratio`: greedy decoding as llama.cpp's own examples do it.
+"""The controls of `decode_ratio` and `guided_token_ratio`: decoding as llama.cpp's own examples do it.
 
-Nothing of ours but the parameters: one sequence, one context, `llama_batch_get_one`, argmax.
+Nothing of ours but the parameters: one context, one sequence and `llama_batch_get_one`, or two
+sequences in one batch; argmax.
 """
 
 from __future__ import annotations
@@ -67,3 +68,52 @@ class BareLoop:
     def _choose(self) -> None:
         logits = llama.llama_get_logits_ith(self._context, -1)
         self.token = int(np.ctypeslib.as_array(logits, shape=(self._n_vocab,)).argmax())
+
+
+class BarePair(BareLoop):
+    """Two texts side by side, one token a `step` for both: `prior + γ (signal − prior)`, argmax."""
+
+    def __init__(self, path: Path, plan: Plan, n_context: int, scale: float) -> None:
+        super().__init__(path, plan, n_context)
+        self._scale = np.float32(scale)
+        self._batch = llama.llama_batch_init(BATCH_TOKENS, 0, 1)
+        self._lengths = [0, 0]
+
+    def read_pair(self, prior: Sequence[int], signal: Sequence[int]) -> None:
+        """Start two new texts, of whose last tokens is read what is to be followed."""
+        llama.llama_memory_clear(llama.llama_get_memory(self._context), False)
+        self._lengths = [0, 0]
+        for sequence, tokens in enumerate((prior, signal)):
+            for start in range(0, len(tokens) - 1, BATCH_TOKENS):
+                part = tokens[start : min(start + BATCH_TOKENS, len(tokens) - 1)]
+                self._decode_rows([(sequence, token) for token in part])
+        self._decode_rows([(0, prior[-1]), (1, signal[-1])])
+        self._choose_of_both()
+
+    def step(self) -> None:
+        self._decode_rows([(0, self.token), (1, self.token)])
+        self._choose_of_both()
+
+    def close(self) -> None:
+        llama.llama_batch_free(self._batch)
+        super().close()
+
+    def _decode_rows(self, rows: Sequence[tuple[int, int]]) -> None:
+        batch = self._batch
+        for i, (sequence, token) in enumerate(rows):
+            batch.token[i], batch.pos[i] = token, self._lengths[sequence]
+            batch.n_seq_id[i], batch.seq_id[i][0] = 1, sequence
+            batch.logits[i] = len(rows) == 2
+            self._lengths[sequence] += 1
+        batch.n_tokens = len(rows)
+        code = llama.llama_decode(self._context, batch)
+        assert code == 0, f"llama_decode: {code}"
+
+    def _choose_of_both(self) -> None:
+        prior, signal = (
+            np.ctypeslib.as_array(
+                llama.llama_get_logits_ith(self._context, i), shape=(self._n_vocab,)
+            )
+            for i in range(2)
+        )
+        self.token = int((prior + self._scale * (signal - prior)).argmax())

@@ -14,7 +14,7 @@ from benchmarks.bare import BareLoop
 from benchmarks.figures import Figure, Figures, Setup, median, percentile
 from egcfg_lsp.model import Continuation, Finished, Sampling, Stop
 from egcfg_lsp.model.llama.engine import Job, LlamaEngine, drive
-from egcfg_lsp.model.llama.hardware import plans
+from egcfg_lsp.model.llama.hardware import Plan, plans
 from egcfg_lsp.prompt import Prompt
 
 COUNTING = Prompt(("# The numbers from one to a thousand, one a line:\n1\n2\n3\n",))
@@ -59,7 +59,7 @@ def batch_ratio(setup: Setup) -> Figures:
     """Time of a step of 8 sampled continuations in one batch over that of 8 steps, one of each alone."""
     ratios: list[float] = []
     with opened(setup) as engine:
-        _run(engine.read(STORY))
+        run(engine.read(STORY))
         for i in range(setup.rounds(8)):
             ratios += _batch_ratios(engine, setup.seed + BATCH * i)
     if not ratios:
@@ -75,7 +75,7 @@ def decode_fill_ratio(setup: Setup) -> Figures:
         n_foreign = min(FOREIGN_TOKENS, filled.info.n_context * 3 // 4)
         seed = 0
         while filled.kv.n_used < n_foreign - FOREIGN_PROMPT_TOKENS // 2:
-            _run(filled.read(random_prompt(seed, FOREIGN_PROMPT_TOKENS)))
+            run(filled.read(random_prompt(seed, FOREIGN_PROMPT_TOKENS)))
             seed += 1
         n_foreign = filled.kv.n_used
         jobs = [Endless(filled), Endless(empty)]
@@ -95,7 +95,7 @@ def cancelling(setup: Setup) -> Figures:
     chance = random.Random(setup.seed)
     with opened(setup) as engine:
         started = time.perf_counter()
-        _run(engine.read(random_prompt(-1, 400)))
+        run(engine.read(random_prompt(-1, 400)))
         reading_seconds = time.perf_counter() - started
         steady = Endless(engine)
         steady.step()
@@ -143,7 +143,7 @@ def reading_speed(setup: Setup) -> Figures:
         for i in range(setup.rounds(3)):
             job = engine.read(random_prompt(i, 900))
             started = time.perf_counter()
-            _run(job)
+            run(job)
             speeds.append(job.usage.n_read / (time.perf_counter() - started))
     return {"prompt_tokens_per_second": median(speeds, "tokens/s")}
 
@@ -156,13 +156,23 @@ def opened(setup: Setup) -> Iterator[LlamaEngine]:
 
 
 class Endless:
-    """`COUNTING`, continued greedily, and again from its start when it has ended; a step is a token."""
+    """A prompt, continued greedily, and again from its start when it has ended; a step is a token."""
 
-    def __init__(self, engine: LlamaEngine) -> None:
+    def __init__(
+        self,
+        engine: LlamaEngine,
+        prompt: Prompt = COUNTING,
+        signal: Prompt | None = None,
+        guidance_scale: float = 1.0,
+    ) -> None:
         self._engine = engine
         stop = Stop(engine.info.n_context // 2)
-        self._continuation = Continuation(COUNTING, stop, heal=False)
-        _run(engine.read(COUNTING))
+        self._continuation = Continuation(
+            prompt, stop, signal=signal, guidance_scale=guidance_scale, heal=False
+        )
+        for one in (prompt, signal):
+            if one is not None:
+                run(engine.read(one))
         self._job = engine.generate([self._continuation])
 
     def step(self) -> None:
@@ -180,12 +190,17 @@ def random_prompt(seed: int, n_tokens: int) -> Prompt:
 
 
 def _bare(setup: Setup, engine: LlamaEngine) -> BareLoop:
+    return BareLoop(setup.model, first_plan(setup), engine.info.n_context)
+
+
+def first_plan(setup: Setup) -> Plan:
+    """How an engine loads the model where nothing goes wrong."""
     offloads = bool(llama.llama_supports_gpu_offload())
     plan, _ = next(plans(setup.options, n_layers=0, n_context_trained=0, offloads=offloads))
-    return BareLoop(setup.model, plan, engine.info.n_context)
+    return plan
 
 
-def _run(job: Job) -> None:
+def run(job: Job) -> None:
     for _ in drive(job):
         pass
 

@@ -21,6 +21,8 @@ class Setup:
     quick: bool = False
     """Few rounds: shows that a benchmark works, its figures mean little."""
     seed: int = 0
+    humaneval: Path | None = None
+    """A file of HumanEval's problems, for the figures that use it where it is given."""
 
     def rounds(self, n: int, quick: int = 2) -> int:
         return quick if self.quick else n

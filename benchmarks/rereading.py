@@ -16,13 +16,14 @@ from benchmarks.decoding import opened
 from benchmarks.figures import Figure, Figures, Setup
 from benchmarks.typing_sessions import recorded, requests
 from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import Draft, draft_texts, place_of
+from egcfg_lsp.completion.draft import Draft, draft_texts, place_of, question
 from egcfg_lsp.completion.engine import Tools, circumstances
 from egcfg_lsp.completion.filters import word_right
 from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import Continuation, Event, LanguageModel, ModelInfo, Priority, Usage
 from egcfg_lsp.model.llama.engine import LlamaEngine, drive
 from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS
 
 N_KEYS = 200
 MAX_TOKENS = 8
@@ -98,7 +99,8 @@ class RecordingModel:
 async def draft(request: Request, model: LanguageModel) -> list[Draft]:
     """What the ladder's first rung says."""
     here = circumstances(request, Tools(model, KernelSandbox()))
-    texts = draft_texts(request, here, model)
+    asked = await question(request, here, model, DEFAULT_LIMITS)
+    texts = draft_texts(asked, here.place, model, Priority.KEYSTROKE)
     async with aclosing(texts) as drafts:
         return [drafted async for drafted in drafts]
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from benchmarks.decoding import COUNTING
 from benchmarks.figures import Figures, Setup, median
 from benchmarks.typing_sessions import recorded, requests
-from egcfg_lsp.completion import Request
-from egcfg_lsp.completion.draft import Draft, draft_texts
+from egcfg_lsp.completion import Request, Written
+from egcfg_lsp.completion.draft import Draft, draft_texts, question
 from egcfg_lsp.completion.engine import Tools, circumstances
 from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import Continuation, Event, ModelInfo, Priority, Stop
 from egcfg_lsp.model.llama.client import LlamaModel
 from egcfg_lsp.prompt import Prompt
+from egcfg_lsp.prompt.fim import DEFAULT_LIMITS
 from egcfg_lsp.settings import ModelOptions
 
 SESSION, COLD_KEY = "first line", 100
@@ -100,9 +101,10 @@ async def _round(setup: Setup) -> _Round:
 async def _first_line(request: Request, model: _NotingModel) -> _FirstLine:
     started = time.perf_counter()
     here = circumstances(request, Tools(model, KernelSandbox()))
-    texts = draft_texts(request, here, model)
+    asked = await question(request, here, model, DEFAULT_LIMITS)
+    texts = draft_texts(asked, here.place, model, Priority.KEYSTROKE)
     async with aclosing(texts) as drafts:
-        drafted = await anext(drafts, Draft(""))
+        drafted = await anext(drafts, Draft("", Written()))
         ms = (time.perf_counter() - started) * 1000
     usage = await model.read(model.prompt, Priority.IDLE)
     return _FirstLine(ms, drafted.text, usage.n_read + usage.n_reused)

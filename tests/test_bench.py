@@ -72,8 +72,9 @@ def test_recorded_sessions_type_the_file_back(name: str, closes_brackets: bool) 
     assert typed[0].text != typed[1].text
 
 
-def test_source_figures_stand_on_the_page(setup: Setup) -> None:
-    found = run(setup, {"source": list(GROUPS["source"])})["source"]
+@pytest.mark.parametrize("group", ["guidance", "source"])
+def test_figures_stand_on_the_page(setup: Setup, group: str) -> None:
+    found = run(setup, {group: list(GROUPS[group])})[group]
     assert all(figure.value is not None and figure.value > 0 for figure in found.values())
     for name, figure in found.items():
         cells = ("", f"`{name}`", figure.unit, figure.aim.replace("<=", "≤"), "")

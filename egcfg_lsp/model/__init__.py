@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -36,6 +37,8 @@ class ModelInfo:
     load_seconds: float
     device: str = "CPU"
     """Where it computes, for people."""
+    on_gpu: bool = False
+    """Whether a part of it, or all, is on a GPU."""
     trims: bool = True
     """Whether the KV cache can be cut to a prefix; if not, a changed prompt is read from its start."""
     notes: tuple[str, ...] = ()
@@ -88,6 +91,25 @@ class StopReason(StrEnum):
 
 
 @dataclass(frozen=True)
+class Token:
+    """A token of an answer, and what nearly stood in its place."""
+
+    id: int
+    """Of use only for `Continuation.begins` and `Continuation.guesses` of the same model."""
+    log_probability: float
+    """Natural; under the distribution before temperature and truncation.
+
+    For tokens that repeat typed text (token healing), among those that agree with it.
+    """
+    end: int = 0
+    """Code points of the answer's text up to and with this token; typed text is not part of it."""
+    runner_up: int | None = None
+    """The second most probable token where the most probable one was taken; None: not known."""
+    margin: float = math.inf
+    """`log p(best) − log p(runner-up)` of the distribution that it was chosen from, ≥ 0."""
+
+
+@dataclass(frozen=True)
 class Continuation:
     """A request for one continuation of a prompt.
 
@@ -101,8 +123,21 @@ class Continuation:
     sampling: Sampling = field(default_factory=Sampling)
     signal: Prompt | None = None
     guidance_scale: float = 1.0
+    plausibility: float = 0.0
+    """With a signal: the fraction of the mask of `guidance.cfg.plausible`; 0 masks nothing."""
     heal: bool = True
     """Write the last token of the prompt's last text again, so that it may become a longer one."""
+    begins: tuple[Token, ...] = ()
+    """Tokens that the answer begins with, as an earlier answer to the same prompt told them.
+
+    They are part of its text, its lines and its budget as if they had just been chosen, with their
+    own log-probabilities; an end token among them ends it. The last may be a runner-up.
+    """
+    guesses: tuple[tuple[int, ...], ...] = ()
+    """Token ids, from the answer's first token on, that it may well consist of.
+
+    They change nothing but the time: at temperature 0 several tokens are then read in one decode.
+    """
 
 
 @dataclass(frozen=True)
@@ -110,14 +145,15 @@ class Line:
     """Generated text up to and with its line end; only the last one of an answer may lack it."""
 
     text: str
-    log_probabilities: tuple[float, ...] = ()
-    """Natural logarithms, one for each token that ended in this line.
-
-    Under the distribution before temperature and truncation; for tokens that repeat typed text
-    (token healing), among those that agree with it.
-    """
+    tokens: tuple[Token, ...] = ()
+    """Those that ended in this line: one that goes on into the next line too, in the first."""
     index: int = 0
     """Which of the requested continuations."""
+
+    @property
+    def log_probabilities(self) -> tuple[float, ...]:
+        """Of its tokens."""
+        return tuple(token.log_probability for token in self.tokens)
 
 
 @dataclass(frozen=True)
@@ -126,6 +162,8 @@ class Finished:
 
     index: int
     reason: StopReason
+    tokens: tuple[Token, ...] = ()
+    """Behind those of the last line: the end token, or what showed a dedent."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +175,7 @@ class Usage:
     n_reused: int = 0
     """Of its prompts, found in the KV cache."""
     n_generated: int = 0
-    """Of all continuations, those of unfinished lines too."""
+    """Of all continuations, those of unfinished lines too, but not those of `begins`."""
 
 
 Event = Line | Finished | Usage

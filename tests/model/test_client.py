@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -27,6 +28,7 @@ from egcfg_lsp.model import (
     Sampling,
     Stop,
     StopReason,
+    Token,
     Usage,
 )
 from egcfg_lsp.model.llama.client import LlamaModel, Patience
@@ -82,7 +84,10 @@ def prompt_of(before: str, after: str = "\n") -> Prompt:
                     Sampling(0.8, 0.9, 0.1, 7),
                     signal=PROMPT,
                     guidance_scale=3.0,
+                    plausibility=0.1,
                     heal=False,
+                    begins=(Token(3, -0.5, 2, 4, 0.125), Token(5, -1.0)),
+                    guesses=((3, 5, 7), ()),
                 ),
             ),
         ),
@@ -100,8 +105,8 @@ def test_messages_to_the_worker_come_back_equal(message: ToWorker) -> None:
     [
         Loaded(INFO),
         LoadFailed("no"),
-        GeneratedLine(1, Line("é\n", (-0.5, 0.0), 3)),
-        GeneratedEnd(1, Finished(3, StopReason.DEDENT)),
+        GeneratedLine(1, Line("é\n", (Token(7, -0.5), Token(8, 0.0, 2, 9, 0.25)), 3)),
+        GeneratedEnd(1, Finished(3, StopReason.DEDENT, (Token(2, -1.5, 3, margin=1.0),))),
         Scored(1, ((-1.0,), ())),
         Used(1, Usage(2, 3, 4)),
         Working(),
@@ -219,6 +224,50 @@ async def test_real_model_follows_the_signal(real: LlamaModel) -> None:
     (conditioned,) = await lines_of_one(real, Continuation(signal, Stop(24, at_line_end=True)))
     assert (lines[0], lines[1]) == (plain, conditioned)
     assert set(lines) == {0, 1, 2}
+
+
+async def told(model: LlamaModel, continuation: Continuation) -> tuple[str, list[Token], Usage]:
+    """Text, tokens and what was used."""
+    text, usage = "", Usage()
+    tokens: list[Token] = []
+    async for event in model.generate([continuation], Priority.EXPLORATION):
+        if isinstance(event, Usage):
+            usage = event
+        else:
+            tokens += event.tokens
+            text += event.text if isinstance(event, Line) else ""
+    return text, tokens, usage
+
+
+@pytest.mark.model
+async def test_real_model_forks_its_draft(real: LlamaModel) -> None:
+    """A branch reads one token, and has the draft's text up to it."""
+    draft = Continuation(prompt_of(PREFIX), Stop(40, at_line_end=True))
+    text, tokens, usage = await told(real, draft)
+    assert usage.n_generated == len(tokens)
+    n, least = min(enumerate(tokens), key=lambda place: place[1].margin)
+    assert least.runner_up is not None
+    runner_up = Token(least.runner_up, least.log_probability - least.margin)
+    branch = replace(draft, begins=(*tokens[:n], runner_up))
+    forked, of_fork, used = await told(real, branch)
+    start = tokens[n - 1].end if n else 0
+    assert forked[:start] == text[:start]
+    assert forked != text
+    assert [token.id for token in of_fork[: n + 1]] == [*(t.id for t in tokens[:n]), runner_up.id]
+    assert (used.n_read, used.n_generated) == (1, len(of_fork) - n - 1)
+    again = await told(real, replace(draft, begins=tuple(tokens)))
+    assert again == (text, tokens, Usage())
+
+
+@pytest.mark.model
+async def test_real_model_says_with_guesses_what_it_says_without(real: LlamaModel) -> None:
+    prior = prompt_of(PREFIX)
+    signal = prompt_of("# Use the constant PI of this module.\nPI = 3\n" + PREFIX)
+    stop = Stop(24, at_line_end=True)
+    guided = Continuation(prior, stop, signal=signal, guidance_scale=1.5, plausibility=0.1)
+    text, tokens, _ = await told(real, guided)
+    guesses = (tuple(token.id for token in tokens),)
+    assert (await told(real, replace(guided, guesses=guesses)))[0] == text
 
 
 async def lines_of_one(

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from egcfg_lsp.model import Continuation, ModelError, Sampling, Stop, StopReason, Usage
-from egcfg_lsp.model.llama.engine import MAX_STRANDS, Job, LlamaEngine, Scoring, drive
+from egcfg_lsp.model.llama.engine import Job, LlamaEngine, Scoring, drive
 from egcfg_lsp.model.llama.native import Row
+from egcfg_lsp.model.llama.strands import MAX_STRANDS
 from egcfg_lsp.prompt import Prompt
 from tests.support.gguf_models import tiny_model
 from tests.support.reference import (
@@ -366,7 +367,8 @@ def test_a_signal_reads_only_what_it_has_of_its_own(transformer: Path) -> None:
     engine = LlamaEngine(transformer, OPTIONS)
     prior, signal = Prompt((FILLER[:600] + "price",)), Prompt((FILLER[:600] + "# 1\nprice",))
     n_common = len(engine.vocabulary.tokenize(Prompt((FILLER[:600],))))
-    job = engine.generate([Continuation(prior, Stop(1), signal=signal, heal=False)])
+    guided = Continuation(prior, Stop(1), signal=signal, guidance_scale=0.5, heal=False)
+    job = engine.generate([guided])
     n_computed = n_decoded(engine, job)
     assert n_computed == job.usage.n_read <= n_common + 12
     assert job.usage.n_reused >= n_common - 1

@@ -18,7 +18,8 @@ from hypothesis.stateful import (
 )
 
 from egcfg_lsp.model import Continuation, Finished, Line
-from egcfg_lsp.model.llama.engine import Generation, Job, LlamaEngine, Reading, Scoring
+from egcfg_lsp.model.llama.engine import Job, LlamaEngine, Reading, Scoring
+from egcfg_lsp.model.llama.generation import Generation
 from egcfg_lsp.model.llama.native import Row
 from egcfg_lsp.prompt import Prompt
 from tests.support.reference import (
@@ -26,10 +27,12 @@ from tests.support.reference import (
     FILLER,
     Model,
     Reference,
+    begun,
     check_answer,
     check_cache,
     check_scores,
     collected,
+    guessed,
     logits_of,
 )
 
@@ -97,6 +100,14 @@ class EngineMachine(RuleBasedStateMachine):
             *(Generates((c,)) for c in model.long),
             Generates((model.long[1], *model.continuations[:3])),
             Generates((model.guided[0], model.continuations[4], model.continuations[4])),
+            Generates(
+                (
+                    begun(model.reference, model.long[1], 5),
+                    guessed(model.reference, model.long[1], 3),
+                    guessed(model.reference, model.guided[1], 1),
+                )
+            ),
+            Generates((guessed(model.reference, begun(model.reference, model.long[0], 3), 0),)),
             *(Reads(c.prompt) for c in model.long),
             Scores(model.long[2].prompt, ("return", "x = price\n", "")),
             Scores(model.continuations[0].prompt, (FILLER[:300],)),

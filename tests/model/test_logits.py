@@ -15,10 +15,9 @@ from egcfg_lsp.model import Sampling
 from egcfg_lsp.model.llama.logits import (
     Chooser,
     Floats,
-    guided,
     kept,
     log_probability,
-    log_softmax,
+    runner_up,
 )
 
 INFINITY = float("inf")
@@ -33,14 +32,6 @@ def naive_log_softmax(logits: Sequence[float]) -> list[float]:
     highest = max(logits)
     total = math.fsum(math.exp(logit - highest) for logit in logits)
     return [logit - highest - math.log(total) for logit in logits]
-
-
-def softmax(logits: Floats) -> Floats:
-    return log_softmax(logits, np.empty_like(logits), np.empty_like(logits))
-
-
-def guidance(prior: Floats, signal: Floats, scale: float) -> Floats:
-    return guided(prior, signal, scale, np.empty_like(prior))
 
 
 def random_logits(n: int, seed: int, scale: float = 5.0) -> Floats:
@@ -60,55 +51,57 @@ def random_logits(n: int, seed: int, scale: float = 5.0) -> Floats:
 )
 def test_log_probabilities_are_those_of_the_formula(logits: list[float]) -> None:
     wanted = naive_log_softmax(logits)
-    np.testing.assert_allclose(softmax(array(logits)), wanted, atol=2e-5)
     for token in range(min(len(logits), 20)):
         one = log_probability(array(logits), token, np.empty(len(logits), np.float32))
         assert one == pytest.approx(wanted[token], rel=1e-6, abs=1e-5)
 
 
 def test_log_probabilities_of_a_large_vocabulary_add_up() -> None:
-    logits = random_logits(152_000, 2, scale=2.0)
-    assert float(np.exp(softmax(logits).astype(np.float64)).sum()) == pytest.approx(1, abs=1e-5)
+    logits, scratch = random_logits(152_000, 2, scale=2.0), np.empty(152_000, np.float32)
+    first = log_probability(logits, 0, scratch)
+    differences = logits.astype(np.float64) - float(logits[0])
+    assert float(np.exp(first + differences).sum()) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_logits_themselves_stay_as_they_are() -> None:
     """They are a view of llama.cpp's buffer."""
     logits, scratch = random_logits(100, 3), np.empty((2, 100), np.float32)
     before = logits.copy()
-    log_softmax(logits, scratch[0], scratch[1])
     log_probability(logits, 5, scratch[0])
+    runner_up(logits, int(logits.argmax()))
     Chooser(Sampling(temperature=0.7, top_p=0.9, min_p=0.01)).choose(logits, scratch[0])
     np.testing.assert_array_equal(logits, before)
 
 
-@pytest.mark.parametrize("scale", [-1.0, 0.0, 0.3, 1.0, 1.5, 3.0])
-def test_guidance_is_the_formula(scale: float) -> None:
-    prior, signal = softmax(random_logits(500, 4)), softmax(random_logits(500, 5))
-    wanted = [p + scale * (s - p) for p, s in zip(prior.tolist(), signal.tolist(), strict=True)]
-    np.testing.assert_allclose(guidance(prior, signal, scale), wanted, atol=1e-4)
+@pytest.mark.parametrize(
+    ("logits", "best", "wanted"),
+    [
+        ([1.0, 3.0, 2.5], 1, (2, 0.5)),
+        ([3.0, 1.0, 3.0], 0, (2, 0.0)),
+        ([-5.0, -7.0], 0, (1, 2.0)),
+        ([4.0], 0, (None, INFINITY)),
+        ([4.0, -INFINITY, -INFINITY], 0, (None, INFINITY)),
+        ([-INFINITY, 0.0, -1e30], 1, (2, pytest.approx(1e30))),
+        ([-INFINITY, -INFINITY], 0, (None, INFINITY)),
+    ],
+)
+def test_the_runner_up_is_the_best_but_one(
+    logits: list[float], best: int, wanted: tuple[int | None, float]
+) -> None:
+    values = array(logits)
+    assert runner_up(values, best) == wanted
+    np.testing.assert_array_equal(values, array(logits))
 
 
-def test_guidance_of_zero_is_exactly_the_prior_and_of_one_the_signal() -> None:
-    prior, signal = softmax(random_logits(500, 6)), softmax(random_logits(500, 7))
-    prior[3] = signal[3] = signal[4] = -INFINITY
-    np.testing.assert_array_equal(guidance(prior, signal, 0.0), prior)
-    np.testing.assert_array_equal(guidance(prior, signal, 1.0), signal)
-
-
-def test_guidance_leaves_prior_and_signal_as_they_are() -> None:
-    prior, signal = softmax(random_logits(50, 8)), softmax(random_logits(50, 9))
-    before = prior.copy(), signal.copy()
-    for scale in (0.0, 0.5, 1.0):
-        guidance(prior, signal, scale)
-    np.testing.assert_array_equal((prior, signal), before)
-
-
-def test_a_token_that_the_signal_rules_out_is_ruled_out() -> None:
-    prior, signal = array([0.0, -1.0, -2.0]), array([-INFINITY, -1.0, -2.0])
-    for scale in (0.5, 1.0, 2.0):
-        mixed = guidance(prior, signal, scale)
-        assert not np.isnan(mixed).any()
-        assert mixed[0] == -INFINITY
+@given(logits_with_ties)
+@settings(max_examples=200, deadline=None)
+def test_the_runner_up_is_what_a_sort_says(logits: list[float]) -> None:
+    order = sorted(range(len(logits)), key=lambda token: -logits[token])
+    second, margin = runner_up(array(logits), order[0])
+    if len(logits) == 1:
+        assert (second, margin) == (None, INFINITY)
+    else:
+        assert (second, margin) == (order[1], logits[order[0]] - logits[order[1]])
 
 
 def naive_kept(logits: Floats, sampling: Sampling, top_p: float) -> list[int]:

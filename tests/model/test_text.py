@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from egcfg_lsp.model import Stop, StopReason
+from egcfg_lsp.model import Line, Stop, StopReason, Token
 from egcfg_lsp.model.llama.text import GeneratedText
 from egcfg_lsp.source.brackets import NOTHING_OPEN, scan
 
@@ -28,7 +28,7 @@ def generated(
     text = GeneratedText(stop, index=3, starts_line=starts_line)
     lines, after, n = [], [], 0
     for n, piece in enumerate(pieces, start=1):
-        new = text.push(piece if isinstance(piece, bytes) else piece.encode(), -0.5)
+        new = text.push(piece if isinstance(piece, bytes) else piece.encode(), Token(0, -0.5))
         lines += new
         after += [n] * len(new)
         if text.reason is not None:
@@ -85,10 +85,43 @@ def test_each_token_is_scored_in_the_line_it_ended_in() -> None:
     scored = [
         (line.text, line.log_probabilities)
         for i, piece in enumerate((b"a", b"b\nc", b"\n\n", b"\xc3", b"\xa9"))
-        for line in text.push(piece, -float(i))
+        for line in text.push(piece, Token(0, -float(i)))
     ]
     scored += [(line.text, line.log_probabilities) for line in text.end()]
     assert scored == [("ab\n", (0, -1)), ("c\n", (-2,)), ("\n", ()), ("é", (-3, -4))]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stop", "in_lines", "behind"),
+    [
+        (["a", "b\n", "c"], FREE, [[1, 3], [4]], [4]),
+        (["a", "\n"], FREE, [[1, 2]], [2]),
+        (["", "a\nb", "", "\n"], FREE, [[0, 3], [3, 4]], [4]),
+        ([b"\xf0\x9d", b"\x84\x9e", b"\xc3\xa9\n"], FREE, [[0, 1, 3]], [3]),
+        (["    a\n", "  ", "b"], BLOCK, [[6]], [8, 9]),
+        (["a\n", "b", "c"], Stop(3), [[2]], [3, 4]),
+        (["a", "\n"], ONE_LINE, [[1, 2]], []),
+        (["a", "#b"], Stop(9, strings=("#",)), [[1, 3]], []),
+        (["a\n", "#b"], Stop(9, strings=("#",)), [[2]], [4]),
+    ],
+)
+def test_tokens_tell_where_they_end_and_the_last_ones_come_with_the_end(
+    pieces: list[str | bytes], stop: Stop, in_lines: list[list[int]], behind: list[int]
+) -> None:
+    text = GeneratedText(stop, index=3, starts_line=True)
+    lines: list[Line] = []
+    for i, piece in enumerate(pieces):
+        token = Token(i, -1.0, runner_up=7, margin=0.5)
+        lines += text.push(piece if isinstance(piece, bytes) else piece.encode(), token)
+        if text.reason is not None:
+            break
+    else:
+        lines += text.end(Token(9, -2.0))
+    assert [[token.end for token in line.tokens] for line in lines] == in_lines
+    end = text.finished
+    assert (end.index, end.reason, [token.end for token in end.tokens]) == (3, text.reason, behind)
+    tokens = [token for line in lines for token in line.tokens] + list(end.tokens)
+    assert [(t.runner_up, t.margin) for t in tokens if t.id < 9] == [(7, 0.5)] * len(pieces)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +173,9 @@ def test_a_block_ends_before_a_line_that_is_indented_less(
 def test_a_dedent_is_seen_at_its_first_character() -> None:
     text = GeneratedText(BLOCK, index=0, starts_line=True)
     for piece in (b"    a", b"\n", b" ", b" "):
-        text.push(piece, 0)
+        text.push(piece, Token(0, 0))
         assert text.reason is None
-    text.push(b"x", 0)
+    text.push(b"x", Token(0, 0))
     assert text.reason is DEDENT
 
 

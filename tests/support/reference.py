@@ -6,6 +6,7 @@ All tokens are read anew for each next one. Answers are compared where the best 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,9 +15,10 @@ import llama_cpp.llama_cpp as llama
 import numpy as np
 import numpy.typing as npt
 
-from egcfg_lsp.model import Continuation, Finished, Line, Stop, StopReason
-from egcfg_lsp.model.llama.engine import LlamaEngine, Strand, drive
+from egcfg_lsp.model import Continuation, Finished, Line, Stop, StopReason, Token
+from egcfg_lsp.model.llama.engine import LlamaEngine, drive
 from egcfg_lsp.model.llama.native import BATCH_TOKENS, MAX_SEQUENCES, NativeModel, Row
+from egcfg_lsp.model.llama.strands import Strand
 from egcfg_lsp.prompt import Prompt
 from egcfg_lsp.settings import ModelOptions
 
@@ -66,38 +68,63 @@ class Reference:
         logits = self.logits(tokens)
         return np.asarray(logits - np.logaddexp.reduce(logits))
 
-    def answer(self, continuation: Continuation) -> tuple[Answer, float]:
-        """A greedy answer that only the end token or the budget ends, and its smallest margin."""
+    def choices(self, continuation: Continuation) -> list[Token]:
+        """The tokens of an answer that only the end token or the budget ends; their `end` is 0."""
         pieces = self.native.vocabulary.pieces
-        prompts = [continuation.prompt, continuation.signal or continuation.prompt]
-        prior, signal = map(self.tokens, prompts)
-        typed = b""
-        if continuation.heal and prior[-1] == signal[-1]:
-            assert not str(continuation.prompt.parts[-1]).endswith("\n")
-            typed = pieces[prior.pop()]
-            signal.pop()
-        written, margin = b"", np.inf
-        scores: list[float] = []
-        for _ in range(continuation.stop.max_tokens):
-            first, second = self.log_probabilities(prior), self.log_probabilities(signal)
+        prior, signal, typed = self._prompts(continuation)
+        chosen = list(continuation.begins)
+        written = b"".join(pieces[token.id] for token in chosen)
+        while len(chosen) < continuation.stop.max_tokens:
+            if chosen and self._is_end(chosen[-1].id):
+                break
+            ids = [token.id for token in chosen]
+            first = self.log_probabilities(prior + ids)
+            second = self.log_probabilities(signal + ids)
             scale = continuation.guidance_scale if continuation.signal else 0
             mixed = first + scale * (second - first)
             left = typed[len(written) :]
             if left:
                 agree = [bool(p) and (p.startswith(left) or left.startswith(p)) for p in pieces]
                 mixed = np.where(agree, mixed, -np.inf)
+            if continuation.plausibility and continuation.signal:
+                least = np.log(continuation.plausibility)
+                among = [np.where(mixed > -np.inf, p, -np.inf) for p in (first, second)]
+                kept = [p >= p.max() + least for p in among]
+                mixed = np.where(kept[0] | kept[1], mixed, -np.inf)
             mixed -= np.logaddexp.reduce(mixed)
-            second_best, best = np.sort(mixed)[-2:]
-            margin = min(margin, best - second_best)
-            token = int(mixed.argmax())
-            if token == llama.llama_vocab_eos(self.native.vocabulary._vocab):
-                text = written[len(typed) :].decode(errors="replace")
-                return Answer(text, tuple(scores), StopReason.END), margin
+            runner_up, token = (int(i) for i in np.argsort(mixed)[-2:])
+            margin = float(mixed[token] - mixed[runner_up])
+            is_known = np.isfinite(margin)
+            chosen.append(
+                Token(token, float(mixed[token]), 0, runner_up if is_known else None, margin)
+            )
             written += pieces[token]
-            scores.append(float(best))
-            prior, signal = [*prior, token], [*signal, token]
-        text = written[len(typed) :].decode(errors="replace")
-        return Answer(text, tuple(scores), StopReason.BUDGET), margin
+        return chosen
+
+    def answer(self, continuation: Continuation) -> tuple[Answer, float]:
+        """A greedy answer that only the end token or the budget ends, and its smallest margin."""
+        tokens = self.choices(continuation)
+        margin = min((t.margin for t in tokens[len(continuation.begins) :]), default=np.inf)
+        reason = StopReason.END if self._is_end(tokens[-1].id) else StopReason.BUDGET
+        if reason is StopReason.END:
+            tokens.pop()
+        written = b"".join(self.native.vocabulary.pieces[token.id] for token in tokens)
+        text = written[len(self._prompts(continuation)[2]) :].decode(errors="replace")
+        return Answer(text, tuple(token.log_probability for token in tokens), reason), margin
+
+    def _prompts(self, continuation: Continuation) -> tuple[list[int], list[int], bytes]:
+        """Those of prior and signal, without what is healed, and the healed text."""
+        prompts = [continuation.prompt, continuation.signal or continuation.prompt]
+        prior, signal = map(self.tokens, prompts)
+        typed = b""
+        if continuation.heal and prior[-1] == signal[-1]:
+            assert not str(continuation.prompt.parts[-1]).endswith("\n")
+            typed = self.native.vocabulary.pieces[prior.pop()]
+            signal.pop()
+        return prior, signal, typed
+
+    def _is_end(self, token: int) -> bool:
+        return bool(token == llama.llama_vocab_eos(self.native.vocabulary._vocab))
 
     def score(self, prompt: Prompt, text: str) -> list[float]:
         tokens, scores = self.tokens(prompt), []
@@ -164,6 +191,28 @@ def tiny(path: Path) -> Model:
             *some(reference, long_prompts("import price\n" + FILLER[:600]), 2),
         ],
     )
+
+
+def begun(reference: Reference, continuation: Continuation, n: int) -> Continuation:
+    """With the first tokens of its answer told; the answer is the same."""
+    return replace(continuation, begins=tuple(reference.choices(continuation)[:n]))
+
+
+def guessed(reference: Reference, continuation: Continuation, seed: int) -> Continuation:
+    """With guesses that are right, wrong from somewhere on, nonsense, or take turns."""
+    chance = random.Random(seed)
+    right = [token.id for token in reference.choices(continuation)]
+    n_tokens = reference.native.vocabulary.n_tokens
+
+    def some(n: int) -> list[int]:
+        return [chance.randrange(n_tokens) for _ in range(n)]
+
+    guesses = []
+    for _ in range(chance.randint(1, 4)):
+        n = chance.randint(0, len(right))
+        kind = chance.randrange(4)
+        guesses.append([right, right[:n], right[:n] + some(chance.randint(1, 9)), some(3)][kind])
+    return replace(continuation, guesses=tuple(map(tuple, guesses)))
 
 
 def some(reference: Reference, those: Iterable[Continuation], n: int) -> list[Continuation]:

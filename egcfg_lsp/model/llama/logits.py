@@ -1,9 +1,11 @@
-"""Arithmetic on logits: log-probabilities, guidance, and choosing a token. Pure NumPy, no model.
+"""Arithmetic on logits: log-probabilities, choosing a token, and the runner-up. Pure NumPy, no model.
 
 Arrays are (n_vocab,), float32; the callers own the scratch, so that no token allocates one.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -11,15 +13,7 @@ import numpy.typing as npt
 from egcfg_lsp.model import Sampling
 
 Floats = npt.NDArray[np.float32]
-Tokens = npt.NDArray[np.int64]
-
-
-def log_softmax(logits: Floats, out: Floats, scratch: Floats) -> Floats:
-    """Natural log-probabilities of logits."""
-    np.subtract(logits, logits.max(), out=out)
-    np.exp(out, out=scratch)
-    out -= np.log(scratch.sum())
-    return out
+TokenIds = npt.NDArray[np.int64]
 
 
 def log_probability(logits: Floats, token: int, scratch: Floats) -> float:
@@ -30,31 +24,32 @@ def log_probability(logits: Floats, token: int, scratch: Floats) -> float:
     return float(logits[token] - highest) - float(np.log(scratch.sum()))
 
 
-def guided(prior: Floats, signal: Floats, scale: float, out: Floats) -> Floats:
-    """`log p_prior + γ (log p_signal − log p_prior)` of log-probabilities, not normalised.
+def runner_up(logits: Floats, best: int) -> tuple[int | None, float]:
+    """The second most probable token and the most probable one's lead, ≥ 0; None and inf if there is none.
 
-    Classifier-free guidance as in EG-CFG, arXiv 2506.10948. Exactly `prior` at γ = 0 and `signal`
-    at γ = 1.
+    `logits` is written to and is as before on return: no copy is made for a token.
     """
-    if scale in (0, 1):
-        out[:] = signal if scale else prior
-        return out
-    np.subtract(signal, prior, out=out)
-    out *= np.float32(scale)
-    out += prior
-    return out
+    highest = logits[best]
+    logits[best] = -math.inf
+    second = int(logits.argmax())
+    next_highest = logits[second]
+    logits[best] = highest
+    if next_highest == -math.inf:
+        return None, math.inf
+    return second, float(highest - next_highest)
 
 
 class Chooser:
     """Chooses tokens; with a temperature from a random stream of its own, one number a token."""
 
     def __init__(self, sampling: Sampling) -> None:
+        self.is_greedy = sampling.temperature <= 0
         self._sampling = sampling
         self._random = np.random.default_rng(sampling.seed)
 
     def choose(self, logits: Floats, scratch: Floats) -> int:
         """An index of `logits`, which need not be normalised."""
-        if self._sampling.temperature <= 0:
+        if self.is_greedy:
             return int(logits.argmax())
         tokens, weights = kept(logits, self._sampling, scratch)
         cumulative = np.cumsum(weights, dtype=np.float64)
@@ -62,7 +57,7 @@ class Chooser:
         return int(tokens[min(np.searchsorted(cumulative, drawn, side="right"), len(tokens) - 1)])
 
 
-def kept(logits: Floats, sampling: Sampling, scratch: Floats) -> tuple[Tokens, Floats]:
+def kept(logits: Floats, sampling: Sampling, scratch: Floats) -> tuple[TokenIds, Floats]:
     """Indices that the truncation leaves, and their weights, the largest of which is 1.
 
     First the temperature, then min-p, then top-p over what is left; of equal weights top-p keeps

@@ -5,12 +5,15 @@ Lines cross this border, logits never do.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cattrs.preconf.json import make_converter
 from cattrs.strategies import configure_tagged_union
 
-from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Usage
+from egcfg_lsp.model import Continuation, Finished, Line, ModelInfo, Priority, Token, Usage
 from egcfg_lsp.prompt import Control, Marker, Prompt, PromptPart
 from egcfg_lsp.settings import ModelOptions
 
@@ -111,6 +114,19 @@ def _from_json(part: object, _: object) -> PromptPart:
     return Marker(part["marker"]) if "marker" in part else Control(part["control"])
 
 
+def _token_to_json(token: Token) -> list[float | None]:
+    """A list, since there are many; null for the infinite margin, which JSON has no number for."""
+    margin = token.margin if math.isfinite(token.margin) else None
+    return [token.id, token.log_probability, token.end, token.runner_up, margin]
+
+
+def _token_from_json(values: Sequence[Any], _: object) -> Token:
+    id_, log_probability, end, runner_up, margin = values
+    return Token(id_, log_probability, end, runner_up, math.inf if margin is None else margin)
+
+
+_converter.register_unstructure_hook(Token, _token_to_json)
+_converter.register_structure_hook(Token, _token_from_json)
 _converter.register_unstructure_hook_func(lambda cls: cls == PromptPart, _to_json)
 _converter.register_structure_hook_func(lambda cls: cls == PromptPart, _from_json)
 configure_tagged_union(ToWorker, _converter)

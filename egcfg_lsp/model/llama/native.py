@@ -98,6 +98,7 @@ class NativeModel:
             n_context=llama.llama_n_ctx(self._context),
             load_seconds=time.monotonic() - started,
             device=_device(self.plan),
+            on_gpu=self.plan.n_gpu_layers != 0,
             trims=self.trims,
             notes=tuple(filter(None, (note, identified.note))),
             rss_bytes=memory.rss,

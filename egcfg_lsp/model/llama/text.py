@@ -7,9 +7,9 @@ it opens are followed, those that were open at the cursor are not known here.
 from __future__ import annotations
 
 import codecs
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from egcfg_lsp.model import Line, Stop, StopReason
+from egcfg_lsp.model import Finished, Line, Stop, StopReason, Token
 from egcfg_lsp.source.brackets import NOTHING_OPEN, Scope, scan
 from egcfg_lsp.source.lines import indent_of
 
@@ -23,34 +23,52 @@ class GeneratedText:
     starts_line: bool
     """Whether the cursor stands at a line's start, so that the first line can be a dedent."""
     reason: StopReason | None = None
+    n_tokens: int = 0
     _decoder: codecs.IncrementalDecoder = field(
         default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace")
     )
     _pending: str = ""
-    _log_probabilities: list[float] = field(default_factory=list)
-    _n_tokens: int = 0
+    _tokens: list[Token] = field(default_factory=list)
+    """Behind those of the last line."""
+    _n_characters: int = 0
     _scope: Scope = NOTHING_OPEN
     _has_text: bool = False
 
-    def push(self, piece: bytes, log_probability: float) -> list[Line]:
-        """Lines that are complete by the token; sets `reason` when the text has ended."""
-        self._log_probabilities.append(log_probability)
-        self._n_tokens += 1
-        self._pending += self._decoder.decode(piece)
+    def push(self, piece: bytes, token: Token) -> list[Line]:
+        """Lines that are complete by the token; sets `reason` when the text has ended.
+
+        `piece` is what the token adds to the text; the token's `end` is set by it.
+        """
+        self.n_tokens += 1
+        self._take(self._decoder.decode(piece))
+        self._tokens.append(replace(token, end=self._n_characters))
         lines = self._cut_at_string() or self._complete_lines()
         if self.reason is None and self._is_dedent(self._pending, is_whole=False):
             self.reason = StopReason.DEDENT
-        if self.reason is None and self._n_tokens >= self.stop.max_tokens:
+        if self.reason is None and self.n_tokens >= self.stop.max_tokens:
             self.reason = StopReason.BUDGET
         return lines
 
-    def end(self) -> list[Line]:
-        """The model has nothing to add: the last line, if there is one."""
+    def end(self, token: Token | None = None) -> list[Line]:
+        """The model has nothing to add, and said so by `token`: the last line, if there is one."""
         self.reason = StopReason.END
-        self._pending += self._decoder.decode(b"", final=True)
+        self._take(self._decoder.decode(b"", final=True))
+        lines: list[Line] = []
         if self._pending and self._ends_before(self._pending) is None:
-            return [self._line(self._pending)]
-        return []
+            lines.append(self._line(self._pending))
+        if token is not None:
+            self._tokens.append(replace(token, end=self._n_characters))
+        return lines
+
+    @property
+    def finished(self) -> Finished:
+        """How the text has ended; for one that has."""
+        assert self.reason is not None
+        return Finished(self.index, self.reason, tuple(self._tokens))
+
+    def _take(self, text: str) -> None:
+        self._pending += text
+        self._n_characters += len(text)
 
     def _complete_lines(self) -> list[Line]:
         lines: list[Line] = []
@@ -100,8 +118,8 @@ class GeneratedText:
         )
 
     def _line(self, text: str) -> Line:
-        line = Line(text, tuple(self._log_probabilities), self.index)
-        self._log_probabilities.clear()
+        line = Line(text, tuple(self._tokens), self.index)
+        self._tokens.clear()
         return line
 
 
