@@ -1,7 +1,7 @@
 """What the product is worth, measured: problems in, one JSON a task, a table out.
 
 `infilling` asks for a missing line, `sessions` types real functions; both drive the parts that serve
-the editor. Does not cover speed (that is `benchmarks/`), or guidance.
+the editor. Does not cover speed (that is `benchmarks/`).
 """
 
 from __future__ import annotations

@@ -25,13 +25,16 @@ from egcfg_lsp.bench.hub import local_file
 from egcfg_lsp.bench.judge import DEADLINE_SECONDS
 from egcfg_lsp.bench.judge import judge as judge_program
 from egcfg_lsp.bench.leases import Leases
+from egcfg_lsp.bench.line_by_line import Signal
 from egcfg_lsp.bench.models import bench_model
 from egcfg_lsp.bench.packages import installed, sample_functions
 from egcfg_lsp.bench.plus import Judges, read_judge
 from egcfg_lsp.bench.problems import Problem, Visible
+from egcfg_lsp.bench.published import DEFAULT_NAMES, WHOLE_GRID, grid_of, with_grid
 from egcfg_lsp.bench.report import report as report_on
 from egcfg_lsp.bench.results import open_results
 from egcfg_lsp.bench.watch import watch as watch_folder
+from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution.sandbox import KernelSandbox
 from egcfg_lsp.model import ModelError
 from egcfg_lsp.model.catalogue import ModelNotFoundError, model_file
@@ -100,6 +103,23 @@ def run(
         int | None,
         typer.Option(min=1, help="Cost of a problem, in generated tokens, that ends a search."),
     ] = None,
+    config: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help=f"Of eg-cfg, with commas; {WHOLE_GRID} is all of the paper's grid.",
+        ),
+    ] = DEFAULT_NAMES,
+    gammas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBERS",
+            help=f"Guidance scales of eg-cfg, with commas: 1, or with {WHOLE_GRID} the paper's.",
+        ),
+    ] = None,
+    told: Annotated[
+        Signal, typer.Option("--signal", help="What eg-cfg tells the model of candidates' runs.")
+    ] = Signal.TRACE,
 ) -> None:
     """Problems, solved by several arms side by side, judged by tests in a sandbox."""
     with clear_errors(), results_written():
@@ -109,13 +129,14 @@ def run(
         judges = read_judge(local_file(judge), read) if judge is not None else None
         if judges is not None:
             problems = _with_tests(problems, judges)
+        grid = grid_of(_names(config), _numbers(gammas or ""), told)
         about = bench_model(model)
         plan = Plan(
             dataset=dataset,
             problems=tuple(problems),
             judges=judges.tests if judges is not None else {},
             visible=visible,
-            arms=tuple(arms_named(_names(arms))),
+            arms=with_grid(arms_named(_names(arms)), grid),
             effort=Effort(
                 max_tokens=max_tokens, n_samples=samples, temperature=temperature, budget=budget
             ),
@@ -140,8 +161,12 @@ def run(
 
         async def work(llama: LlamaModel, on_task: Callable[[], None]) -> None:
             judging = partial(judge_program, deadline_seconds=seconds)
-            workshop = Workshop(llama, sandbox, judging, results, Leases(out / LEASES))
-            await run_plan(plan, workshop, on_task)
+            pool = Pool(sandbox)
+            workshop = Workshop(llama, pool, judging, results, Leases(out / LEASES))
+            try:
+                await run_plan(plan, workshop, on_task)
+            finally:
+                await pool.close()
 
         _run_with_progress(dataset, len(plan.tasks), model, work)
         Console().print(report_on(out).table)
@@ -276,6 +301,14 @@ def write_page(page: str, path: Path) -> None:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _numbers(text: str) -> list[float]:
+    """Raises BenchError."""
+    try:
+        return [float(number) for number in _names(text)]
+    except ValueError:
+        raise BenchError(f"{text!r} are no numbers with commas between them") from None
 
 
 def _configuration(dataset: str, model: BenchModel, seed: int) -> dict[str, Any]:
