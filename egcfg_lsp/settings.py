@@ -160,6 +160,73 @@ class Settings(ModelOptions):
             bounds=(0, 64),
         ),
     ] = 16
+    highest_rung: Annotated[
+        str,
+        About(
+            "How far a suggestion that fails its tests is followed up: `verify`: not at all; "
+            "`explore`: other candidates are tried; `guide`: then the decoding is guided by what "
+            "their runs showed, which has not been shown to pay yet.",
+            Scope.PROJECT,
+            choices=("verify", "explore", "guide"),
+        ),
+    ] = "explore"
+    rank_alpha: Annotated[
+        float,
+        About(
+            "Candidates of one outcome are ranked by α · mean log-probability + β · E: the weight α.",
+            Scope.PROJECT,
+            bounds=(0, 100),
+        ),
+    ] = 0.5
+    rank_beta: Annotated[
+        float,
+        About("The weight β of E, what execution says.", Scope.PROJECT, bounds=(0, 100)),
+    ] = 1.0
+    rank_parses: Annotated[
+        float, About("Within E: the text parses.", Scope.PROJECT, bounds=(0, 100))
+    ] = 0.1
+    rank_runs: Annotated[
+        float,
+        About("Within E: no exception comes out of its lines.", Scope.PROJECT, bounds=(0, 100)),
+    ] = 0.2
+    rank_tests: Annotated[
+        float, About("Within E: the share of tests that pass.", Scope.PROJECT, bounds=(0, 100))
+    ] = 1.0
+    rank_trace: Annotated[
+        float,
+        About(
+            "Within E: the kind of error, how far it ran, its time beside the others'.",
+            Scope.PROJECT,
+            bounds=(0, 100),
+        ),
+    ] = 0.2
+    guidance_scale: Annotated[
+        float,
+        About(
+            "γ of the guided decoding, for evidence that says much: 0 is the plain model, 1 the one "
+            "that was told of the failures.",
+            Scope.PROJECT,
+            bounds=(0, 10),
+        ),
+    ] = 1.0
+    plausibility: Annotated[
+        float,
+        About(
+            "Tokens less probable than this fraction of the most probable one, with the signal and "
+            "without, are not chosen by guidance; 0: any may be.",
+            Scope.PROJECT,
+            bounds=(0, 1),
+        ),
+    ] = 0.1
+    signal_tokens: Annotated[
+        int,
+        About(
+            "What the model is told of failed candidates, at most, as far as can be estimated.",
+            Scope.PROJECT,
+            bounds=(0, 2000),
+            unit="tokens",
+        ),
+    ] = 150
 
 
 @dataclass(frozen=True)
@@ -388,7 +455,7 @@ def _shown(value: object) -> str:
 
 def _hint(key: object, readable: Mapping[str, Definition]) -> str:
     close = get_close_matches(f"{key!s:.60}", readable, n=1)
-    return f"; did you mean `{close[0]}`?" if close else f" (known: {', '.join(readable)})"
+    return f"; did you mean `{close[0]}`?" if close else "; `egcfg-lsp settings` lists all"
 
 
 def _definitions() -> Iterator[Definition]:

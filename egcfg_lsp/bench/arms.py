@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import statistics
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from egcfg_lsp.bench.extract import definitions
 from egcfg_lsp.bench.models import MeteredModel, MeteredSandbox
 from egcfg_lsp.bench.problems import Judgement, Problem, Suite
 from egcfg_lsp.bench.task import READ_COST, CandidateResult
-from egcfg_lsp.completion import Outcome, Request, Suggestion
+from egcfg_lsp.completion import Considered, Outcome, Request, Rung, Suggestion
 from egcfg_lsp.completion.draft import fitting_prompt
 from egcfg_lsp.completion.engine import Tools, circumstances, ladder
 from egcfg_lsp.model import Continuation, Finished, Line, Priority, Sampling, Stop, Usage
@@ -29,7 +29,7 @@ from egcfg_lsp.prompt.program import program_prompt, rest_prompt
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import splice
 
-DRAFT, VERIFY = "draft", "verify"
+DRAFT, VERIFY, GUIDE = "draft", "verify", "guide"
 HELPERS = ("def ", "class ", "@", "import ", "from ")
 """Lines that belong to a program though they stand below the function that was asked for."""
 SIDE_BY_SIDE = 8
@@ -105,6 +105,10 @@ class Arm:
     """Whether it makes no sense without visible tests."""
     gamma: float = 0.0
     """Guidance scale."""
+    label: str = ""
+    """What its configuration is called where that is not the arm's name."""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    """What it does, beyond the effort; the label tells them apart."""
 
     def config(self, effort: Effort) -> str:
         """A name of its configuration: of the arm, and of what differs from run to run."""
@@ -114,10 +118,10 @@ class Arm:
             for name in self.uses
             if name in short and getattr(effort, name) != _IMPLIED.get(name, ...)
         ]
-        return "_".join([self.name, *(["".join(shown)] if shown else [])])
+        return "_".join([self.label or self.name, *(["".join(shown)] if shown else [])])
 
     def configuration(self, effort: Effort) -> dict[str, Any]:
-        return {name: getattr(effort, name) for name in self.uses}
+        return {**self.parameters, **{name: getattr(effort, name) for name in self.uses}}
 
     def limited(self, effort: Effort) -> Effort:
         """The effort without a budget that the arm does not use."""
@@ -203,17 +207,36 @@ async def best_of_n(problem: Problem, bench: Bench) -> Answer:
 
 @arm("verify", needs_tests=True)
 async def verify(problem: Problem, bench: Bench) -> Answer:
-    """What the editor shows: the ladder's draft, and what running it against the visible tests says.
+    """The ladder's draft, and what running it against the visible tests says.
 
     In a gap with code below the ladder suggests one line.
     """
+    return await _climbed(problem, bench, Settings(trusted=True, highest_rung="verify"))
+
+
+@arm("ladder", needs_tests=True)
+async def whole_ladder(problem: Problem, bench: Bench) -> Answer:
+    """What the editor shows in the end: as `verify`, and where that fails what exploring finds."""
+    return await _climbed(problem, bench, Settings(trusted=True))
+
+
+@arm("guide", needs_tests=True)
+async def guided_ladder(problem: Problem, bench: Bench) -> Answer:
+    """As `ladder`, and where all that fails, decoding guided by what was seen (`highestRung`)."""
+    return await _climbed(problem, bench, Settings(trusted=True, highest_rung="guide"))
+
+
+async def _climbed(problem: Problem, bench: Bench, settings: Settings) -> Answer:
+    """The best suggestion of the ladder, in the place of the gap."""
     text, offset = _buffer(problem)
-    request = Request(text, offset, bench.path, bench.path.parent, Settings(trusted=True))
+    request = Request(text, offset, bench.path, bench.path.parent, settings)
     shown: Suggestion | None = None
     first_line: float | None = None
     summary = ""
+    considered: tuple[Considered, ...] = ()
     async with aclosing(ladder(request, Tools(bench.model, bench.sandbox))) as updates:
         async for update in updates:
+            considered = update.considered
             shown = update.suggestions[0] if update.suggestions else None
             first_line = update.timings.get("first_line")
             summary = shown.summary if shown else ", ".join(drop.cause for drop in update.drops)
@@ -222,10 +245,11 @@ async def verify(problem: Problem, bench: Bench) -> Answer:
     has_run = bench.sandbox.n_runs > 0
     return Answer(
         splice(text, offset, shown.text, shown.replaces),
-        rung=VERIFY if has_run else DRAFT,
+        rung=shown.rung if shown.rung is not Rung.DRAFT else VERIFY if has_run else DRAFT,
         outcome=shown.outcome.value if has_run else "",
         summary=summary,
         first_line_seconds=first_line,
+        extra={"considered": [asdict(one) for one in considered]},
     )
 
 

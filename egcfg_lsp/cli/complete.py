@@ -7,16 +7,18 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from egcfg_lsp.completion import Drop, Outcome, Request, Update
-from egcfg_lsp.completion.engine import Tools, ladder, reason_not_to_ask
+from egcfg_lsp.cli.way import STYLES, way_of
+from egcfg_lsp.completion import Drop, Request, Update
+from egcfg_lsp.completion.engine import Tools, ladder
 from egcfg_lsp.completion.project import project_root
+from egcfg_lsp.completion.requests import reason_not_to_ask
 from egcfg_lsp.completion.texts import read_text_file
 from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution_log import ExecutionLog, LoggedSandbox
@@ -34,7 +36,6 @@ from egcfg_lsp.source.lines import position_at
 from egcfg_lsp.trust import Answer, TrustFile, decide
 
 _PLACE = re.compile(r"(?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?")
-_STYLES = {Outcome.VERIFIED: "green", Outcome.FAILS: "red", Outcome.PARTIAL: "red"}
 
 
 def complete(
@@ -53,6 +54,10 @@ def complete(
     gpu_layers: Annotated[
         int | None, typer.Option(min=0, max=1000, help="Layers on the GPU.", show_default="all")
     ] = None,
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Show all candidates, and what became of each."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Complete the code at a place, run it against the tests there, and show the outcome."""
@@ -74,9 +79,12 @@ def complete(
         typer.echo(json.dumps(as_dict(request, update), indent=2, ensure_ascii=False))
     elif update.suggestions:
         best = update.suggestions[0]
-        console.print(best.summary, style=_STYLES.get(best.outcome, "yellow"), markup=False)
+        console.print(best.summary, style=STYLES.get(best.outcome, "yellow"), markup=False)
     else:
         console.print("no suggestion: " + "; ".join(drop.cause.text for drop in update.drops))
+    if explain and not as_json:
+        console.print()
+        console.print(way_of(update, request.line_before))
 
 
 class PlaceError(Exception):
@@ -155,28 +163,33 @@ def as_dict(request: Request, update: Update) -> dict[str, object]:
             {"text": drop.text, "cause": drop.cause, "reason": drop.cause.text}
             for drop in update.drops
         ],
+        "candidates": [asdict(one) for one in update.considered],
+        "signal": update.signal,
         "timings": dict(update.timings),
     }
 
 
 class _Printer:
-    """Prints what each update adds to the text shown so far."""
+    """Prints what each update adds to the text shown so far; a better text below the one it replaces."""
 
     def __init__(self, console: Console, request: Request) -> None:
         self._console = console
-        self._shown = ""
+        self._shown = self._summary = ""
         _, column = position_at(request.text, request.offset)
         self._head = request.before[len(request.before) - column :]
 
     def __call__(self, update: Update) -> None:
         if not update.suggestions:
             return
-        text = update.suggestions[0].text
+        best = update.suggestions[0]
+        if not best.text.startswith(self._shown):
+            self._console.print()
+            self._console.print(self._summary, style="red", markup=False)
+            self._shown = ""
         if not self._shown:
             self._console.print(self._head, end="", markup=False, style="dim")
-        if text.startswith(self._shown):
-            self._console.print(text[len(self._shown) :], end="", markup=False)
-            self._shown = text
+        self._console.print(best.text[len(self._shown) :], end="", markup=False)
+        self._shown, self._summary = best.text, best.summary
         if update.done:
             self._console.print()
 

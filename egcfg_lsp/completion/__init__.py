@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from egcfg_lsp.completion.causes import Cause
+from egcfg_lsp.model import Token
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import in_line_ends_of
 
@@ -20,6 +21,29 @@ class Outcome(StrEnum):
     RUNS = "runs"
     UNVERIFIED = "unverified"
     FAILS = "fails"
+
+
+class Rung(StrEnum):
+    """A step of the ladder."""
+
+    DRAFT = "draft"
+    VERIFY = "verify"
+    EXPLORE = "explore"
+    GUIDE = "guide"
+
+
+@dataclass(frozen=True)
+class Written:
+    """What the model wrote, before anything of it was cut or changed."""
+
+    text: str = ""
+    tokens: tuple[Token, ...] = ()
+
+    @property
+    def mean_log_probability(self) -> float:
+        """Natural logarithm, per token; 0 without tokens."""
+        logs = [token.log_probability for token in self.tokens]
+        return sum(logs) / len(logs) if logs else 0.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +60,10 @@ class Suggestion:
     removes: tuple[int, int] | None = None
     """Lines, 0-based and the end exclusive, of the buffer with the suggestion accepted that have to go
     then: the placeholder body (`pass`, `...`) below the cursor in its function."""
+    rung: Rung = Rung.DRAFT
+    """The one that made the text."""
+    written: Written = field(default=Written(), compare=False, repr=False)
+    """The model's answer that it was made of."""
 
 
 @dataclass(frozen=True)
@@ -90,13 +118,35 @@ class Drop:
 
 
 @dataclass(frozen=True)
+class Considered:
+    """One candidate on the way of a completion, for people who want to know."""
+
+    rung: Rung
+    origin: str
+    """How it came about: `the most probable text`, `token 7 of the draft another one (margin 0.31)`."""
+    text: str
+    outcome: Outcome | None = None
+    """None: it was not run."""
+    summary: str = ""
+    """What its run said, or why there was none."""
+    mean_log_probability: float = 0.0
+    score: float = 0.0
+    """By which it was ranked among those of its outcome."""
+
+
+@dataclass(frozen=True)
 class Update:
     """What is known at one moment of a completion; each one replaces the one before."""
 
     suggestions: tuple[Suggestion, ...] = ()
     drops: tuple[Drop, ...] = ()
     timings: Mapping[str, float] = field(default_factory=dict)
-    """Seconds since the request: `first_line`, `draft`, `run`, as far as they are reached."""
+    """Seconds since the request: `first_line`, `draft`, `run`, `explore`, `guide`, as far as they are
+    reached."""
+    considered: tuple[Considered, ...] = ()
+    """All candidates up to now, in the order they were made."""
     is_transient: bool = False
     """Whether another run may well say something else: no verdict was reached."""
     done: bool = False
+    signal: str = ""
+    """What the model was told of failed candidates, where decoding was guided."""

@@ -15,14 +15,9 @@ from dataclasses import dataclass, field, replace
 
 from egcfg_lsp.completion import Drop, Request, Suggestion, Update
 from egcfg_lsp.completion.causes import Cause
-from egcfg_lsp.completion.engine import (
-    Tools,
-    ladder,
-    look_ahead,
-    reason_not_to_ask,
-    tests_version,
-)
+from egcfg_lsp.completion.engine import Tools, ladder, look_ahead
 from egcfg_lsp.completion.filters import popup_contradicts
+from egcfg_lsp.completion.requests import reason_not_to_ask, tests_version
 from egcfg_lsp.completion.reuse import Window, after_accepting, may_fit, remaining, window_of
 from egcfg_lsp.model import ModelError
 

@@ -1,35 +1,63 @@
-"""The ladder: draft, then verify. Each rung yields updates; closing the generator stops what runs.
+"""The ladder: draft, verify, explore, guide. Each rung yields updates; closing the generator stops
+what runs.
 
-Rung 0, the cache, is `cache.Completions`. Does not cover exploring or guiding.
+Rung 0, the cache, is `cache.Completions`. Does not know what a rung costs or gives.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
+import logging
 import time
-from collections.abc import AsyncGenerator, Hashable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from egcfg_lsp.completion import Drop, Request, Suggestion, Update
+import psutil
+
+from egcfg_lsp.completion import Drop, Outcome, Request, Rung, Suggestion, Update, Written
+from egcfg_lsp.completion.branches import n_uncertain
+from egcfg_lsp.completion.candidates import Candidates, new_id, suggested
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.context import Contexts
-from egcfg_lsp.completion.draft import Circumstances, Draft, draft_texts, place_of
-from egcfg_lsp.completion.filters import Trigger, drops, rejects_trigger
-from egcfg_lsp.completion.fit import fit, misfits
+from egcfg_lsp.completion.draft import (
+    Circumstances,
+    draft_texts,
+    place_of,
+    question,
+    question_in_words,
+)
+from egcfg_lsp.completion.explore import Asked, Attempt, search, waves
+from egcfg_lsp.completion.filters import rejects_trigger
+from egcfg_lsp.completion.guide import attempts, signal_of
 from egcfg_lsp.completion.history import TestHistory
-from egcfg_lsp.completion.project import Project, project_at
-from egcfg_lsp.completion.verify import reason_not_to_run, verify
-from egcfg_lsp.execution import Sandbox
-from egcfg_lsp.model import LanguageModel, Priority
+from egcfg_lsp.completion.policy import (
+    UNCERTAIN_MARGIN,
+    Situation,
+    is_worth_exploring,
+    plan,
+    reason_not_to_guide,
+    weights_of,
+)
+from egcfg_lsp.completion.requests import is_without_body, oracle_tests, project_of, trigger
+from egcfg_lsp.completion.verdicts import Verdict
+from egcfg_lsp.completion.verify import (
+    Verifier,
+    judged,
+    settled,
+    tried,
+    verifier_of,
+)
+from egcfg_lsp.execution import Ending, Sandbox, Status
+from egcfg_lsp.model import Continuation, LanguageModel, ModelError, Priority
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
-from egcfg_lsp.source.oracle import OracleTest, find_oracle_tests
-from egcfg_lsp.source.target import Target, find_target, surroundings
+from egcfg_lsp.source.target import find_target
 
 IDLE_SECONDS = 1.0
 """Without a key, before tests run that are known to be slow: a key would cancel them."""
-_ids = itertools.count(1)
+_DRAFT = "the most probable text"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,51 +78,195 @@ async def ladder(
 
     Raises ModelError.
     """
-    started = time.monotonic()
-    timings: dict[str, float] = {}
-
-    def lap(name: str) -> None:
-        timings.setdefault(name, round(time.monotonic() - started, 3))
-
     here = await asyncio.to_thread(circumstances, request, tools)
-    suggestion_id = f"s{next(_ids)}"
-    shown: Suggestion | None = None
-    cause: Cause | None = None
-    if draft is not None:
-        shown = Suggestion(
-            suggestion_id,
-            draft.text,
-            draft.replaces,
-            removes=here.removes(draft.text),
-        )
-        lap("first_line")
-        yield Update((shown,), timings=dict(timings))
-    else:
-        async with aclosing(_drafts(request, tools, here, Priority.KEYSTROKE)) as drafts:
-            async for drafted in drafts:
-                found = suggested(drafted, here, suggestion_id, is_automatic=request.is_automatic)
-                if isinstance(found, Drop):
-                    cause, shown = found.cause, None
-                    continue
-                lap("first_line")
-                if found != shown:
-                    shown, cause = found, None
-                    yield Update((shown,), timings=dict(timings))
-    lap("draft")
-    if shown is None:
-        drop = Drop(cause or Cause.NOTHING_TO_ADD)
-        yield Update(drops=(drop,), timings=timings, done=True)
+    climb = _Climb(request, tools, here)
+    async with aclosing(climb.known(draft) if draft else climb.drafted()) as updates:
+        async for update in updates:
+            yield update
+    if climb.shown is None and not await asyncio.to_thread(is_without_body, request, here):
+        yield climb.update((), done=True)
         return
-    if reason_not_to_run(request, here.tests) is None:
-        are_slow = tools.history.are_slow(here.tests)
-        waiting = replace(shown, summary=_announced(len(here.tests), are_slow))
-        yield Update((waiting,), timings=dict(timings))
+    verifier = await asyncio.to_thread(
+        verifier_of, request, here.tests, tools.sandbox, tools.history
+    )
+    if isinstance(verifier, Verdict):
+        climb.told(verifier)
+    else:
+        for rung in (climb.verified, climb.explored, climb.guided):
+            async with aclosing(rung(verifier)) as updates:
+                async for update in updates:
+                    yield update
+    yield climb.update(climb.best, done=True)
+
+
+class _Climb:
+    """One completion on its way up: a method for each rung, what it has found, how long it took."""
+
+    def __init__(self, request: Request, tools: Tools, here: Circumstances) -> None:
+        self.shown: Suggestion | None = None
+        self._request, self._tools, self._here = request, tools, here
+        self._cause: Cause | None = None
+        self._asked: Continuation | None = None
+        self._candidates = Candidates(here.head, weights_of(request.settings))
+        self._signal = ""
+        self._is_transient = False
+        self._written = Written()
+        """The draft's tokens, also where nothing of it is shown."""
+        self._may_go_on = True
+        """Whether another text could do better than the draft."""
+        self._started = time.monotonic()
+        self._timings: dict[str, float] = {}
+
+    @property
+    def best(self) -> tuple[Suggestion, ...]:
+        """What there is, best first; where the model had nothing to add, what passes some test."""
+        ranked = self._candidates.shown() or ((self.shown,) if self.shown is not None else ())
+        if self._cause is None:
+            return ranked
+        return tuple(one for one in ranked if one.outcome in (Outcome.VERIFIED, Outcome.PARTIAL))
+
+    def told(self, verdict: Verdict) -> None:
+        """What is known of the suggestion shown, if there is one."""
+        if self.shown is None:
+            return
+        self.shown = replace(self.shown, outcome=verdict.outcome, summary=verdict.summary)
+        self._is_transient = verdict.is_transient
+
+    def update(self, suggestions: tuple[Suggestion, ...], *, done: bool = False) -> Update:
+        drop = Drop(self._cause or Cause.NOTHING_TO_ADD)
+        return Update(
+            suggestions,
+            () if suggestions else (drop,),
+            dict(self._timings),
+            self._candidates.report(),
+            self._is_transient,
+            done,
+            self._signal,
+        )
+
+    async def known(self, draft: Suggestion) -> AsyncGenerator[Update]:
+        """Rung 1, where it has been climbed before."""
+        removes = self._here.removes(draft.text)
+        self.shown = Suggestion(
+            new_id(), draft.text, draft.replaces, removes=removes, written=draft.written
+        )
+        self._written = draft.written
+        self._lap("first_line")
+        yield self.update((self.shown,))
+        self._lap("draft")
+
+    async def drafted(self) -> AsyncGenerator[Update]:
+        """Rung 1: the most probable text, line by line."""
+        asked, suggestion_id = await self._question(), new_id()
+        model, place = self._tools.model, self._here.place
+        async with aclosing(draft_texts(asked, place, model, Priority.KEYSTROKE)) as drafts:
+            async for drafted in drafts:
+                is_automatic = self._request.is_automatic
+                found = suggested(drafted, self._here, suggestion_id, is_automatic=is_automatic)
+                self._written = drafted.written
+                if isinstance(found, Drop):
+                    self._cause, self.shown = found.cause, None
+                    continue
+                self._lap("first_line")
+                is_other, self.shown, self._cause = found != self.shown, found, None
+                if is_other:
+                    yield self.update((found,))
+        self._lap("draft")
+
+    async def verified(self, verifier: Verifier) -> AsyncGenerator[Update]:
+        """Rung 2: the draft runs."""
+        if self.shown is None:
+            return
+        tests, history = self._here.tests, self._tools.history
+        are_slow = history.are_slow(tests)
+        yield self.update((replace(self.shown, summary=_announced(len(tests), are_slow)),))
         if are_slow:
             await asyncio.sleep(IDLE_SECONDS)
-    verdict = await verify(request, here.tests, shown, tools.sandbox, tools.history)
-    lap("run")
-    shown = replace(shown, outcome=verdict.outcome, summary=verdict.summary)
-    yield Update((shown,), timings=timings, is_transient=verdict.is_transient, done=True)
+        trial = await settled(verifier, await tried(verifier, self.shown))
+        self.told(await judged(verifier, trial))
+        await asyncio.to_thread(self._candidates.is_new, self.shown.text, _DRAFT, Rung.DRAFT)
+        await asyncio.to_thread(self._candidates.add, self.shown, trial, _DRAFT)
+        is_endless = trial.result.ending in (Ending.FUEL, Ending.TIMEOUT)
+        self._may_go_on = is_worth_exploring(self.shown.outcome, is_endless=is_endless)
+        self._lap("run")
+
+    async def explored(self, verifier: Verifier) -> AsyncGenerator[Update]:
+        """Rung 3: if the draft fails, others run."""
+        if not self._may_go_on:
+            return
+        effort = plan(await self._situation(verifier), self._request.settings)
+        if effort.is_empty:
+            return
+        if self.shown is not None:
+            yield self.update((self.shown,))
+        asked, model = await self._question(), self._tools.model
+        written = self._written
+        if not written.tokens:
+            written = await _written_again(asked, self._here, model)
+        in_words = await question_in_words(self._request, self._here, model)
+        batches = waves(Asked(asked, in_words), written, self._here, effort)
+        async with aclosing(self._searched(batches, Rung.EXPLORE, verifier)) as updates:
+            async for update in updates:
+                yield update
+        self._lap("explore")
+
+    async def guided(self, verifier: Verifier) -> AsyncGenerator[Update]:
+        """Rung 4: if all that was tried fails, decoding guided by what was seen of it."""
+        ranked, settings = self._candidates.in_order(), self._request.settings
+        has_passed = any(rated.result.status is Status.PASSED for rated in ranked)
+        if not self._may_go_on or not ranked or has_passed:
+            return
+        if reason_not_to_guide(await self._situation(verifier), settings) is not None:
+            return
+        signal = await asyncio.to_thread(signal_of, ranked, settings)
+        model = self._tools.model
+        asked = await question_in_words(self._request, self._here, model)
+        told = await question_in_words(self._request, self._here, model, signal.text)
+        if asked is None or told is None or not signal.text:
+            return
+        self._signal = signal.text
+        batch = attempts(asked, told.prompt, signal, settings)
+        async with aclosing(self._searched([batch], Rung.GUIDE, verifier)) as updates:
+            async for update in updates:
+                yield update
+        self._lap("guide")
+
+    async def _searched(
+        self, batches: Iterable[list[Attempt]], rung: Rung, verifier: Verifier
+    ) -> AsyncGenerator[Update]:
+        """An update whenever there is something better to show."""
+        model, here = self._tools.model, self._here
+        searching = search(batches, rung, here, self._candidates, verifier, model)
+        try:
+            async with aclosing(searching) as outcomes:
+                async for _ in outcomes:
+                    best = self.best
+                    if best and best[0] != self.shown:
+                        self.shown, self._is_transient = best[0], False
+                        yield self.update(best)
+        except ModelError as error:  # what has been found is still true
+            log.warning("the search for other candidates ended: %s", error)
+
+    async def _question(self) -> Continuation:
+        if self._asked is None:
+            tools = self._tools
+            self._asked = await question(self._request, self._here, tools.model, tools.limits)
+        return self._asked
+
+    async def _situation(self, verifier: Verifier) -> Situation:
+        info, history = await self._tools.model.info(), self._tools.history
+        battery = psutil.sensors_battery()
+        return Situation(
+            to_the_end=self._here.goes_to_the_end,
+            tests_are_slow=history.are_slow(verifier.tests),
+            is_flaky=any(history.of(test).is_flaky for test in verifier.tests),
+            on_gpu=info.on_gpu,
+            on_battery=battery is not None and not battery.power_plugged,
+            n_uncertain=n_uncertain(self._written, self._here.place.scope, UNCERTAIN_MARGIN),
+        )
+
+    def _lap(self, name: str) -> None:
+        self._timings.setdefault(name, round(time.monotonic() - self._started, 3))
 
 
 async def look_ahead(request: Request, tools: Tools) -> Suggestion | None:
@@ -103,38 +275,15 @@ async def look_ahead(request: Request, tools: Tools) -> Suggestion | None:
     Raises ModelError.
     """
     here = await asyncio.to_thread(circumstances, request, tools)
-    if rejects_trigger(here.place, _trigger(request)) is not None:
+    if rejects_trigger(here.place, trigger(request)) is not None:
         return None
+    asked = await question(request, here, tools.model, tools.limits)
     shown: Suggestion | None = None
-    async with aclosing(_drafts(request, tools, here, Priority.IDLE)) as drafts:
+    async with aclosing(draft_texts(asked, here.place, tools.model, Priority.IDLE)) as drafts:
         async for drafted in drafts:
             found = suggested(drafted, here, "", is_automatic=True)
             shown = None if isinstance(found, Drop) else found
     return shown
-
-
-def reason_not_to_ask(request: Request) -> Cause | None:
-    """Why the model is not asked for this request at all."""
-    if not request.settings.enabled:
-        return Cause.DISABLED
-    project = project_of(request)
-    if project is not None and request.path is not None and project.is_excluded(request.path):
-        return Cause.EXCLUDED
-    return rejects_trigger(place_of(request, None), _trigger(request))
-
-
-def project_of(request: Request) -> Project | None:
-    return None if request.root is None else project_at(request.root, request.settings.exclude)
-
-
-def tests_version(request: Request) -> Hashable:
-    """Changes when a test file of the project appears, goes or is written, and with what is not
-    saved in other buffers; belongs into a thread."""
-    project = project_of(request)
-    if project is None:
-        return 0
-    project.refresh()
-    return project.version(beside=request.path), frozenset(request.overlays.items())
 
 
 def circumstances(request: Request, tools: Tools) -> Circumstances:
@@ -153,48 +302,15 @@ def circumstances(request: Request, tools: Tools) -> Circumstances:
     return Circumstances(place, target, tests, files)
 
 
-def oracle_tests(
-    request: Request, target: Target | None, project: Project
-) -> tuple[OracleTest, ...]:
-    """The tests of the target, as they are on disk."""
-    if target is None or request.path is None or not request.path.is_relative_to(project.root):
-        return ()
-    return find_oracle_tests(target, request.path, project.root, request.text, project)
-
-
-def suggested(
-    drafted: Draft, here: Circumstances, suggestion_id: str, *, is_automatic: bool
-) -> Suggestion | Drop:
-    """What a draft comes to at its place."""
-    fitted = fit(drafted.text, here.place, one_line=not here.goes_to_the_end)
-    cause = drops(fitted.text, here.place, is_automatic=is_automatic) or misfits(fitted, here.place)
-    if cause is not None:
-        reason = drafted.stopped if not drafted.text and drafted.stopped else cause
-        return Drop(reason, fitted.text)
-    return Suggestion(
-        suggestion_id,
-        fitted.text,
-        fitted.replaces,
-        removes=here.removes(fitted.text),
-    )
-
-
-def _drafts(
-    request: Request, tools: Tools, here: Circumstances, priority: Priority
-) -> AsyncGenerator[Draft]:
-    return draft_texts(request, here, tools.model, limits=tools.limits, priority=priority)
+async def _written_again(asked: Continuation, here: Circumstances, model: LanguageModel) -> Written:
+    """The draft's tokens, where only its text is known."""
+    written = Written()
+    async with aclosing(draft_texts(asked, here.place, model, Priority.VERIFICATION)) as drafts:
+        async for drafted in drafts:
+            written = drafted.written
+    return written
 
 
 def _announced(n_tests: int, are_slow: bool) -> str:
     tests = "test" if n_tests == 1 else "tests"
     return f"{n_tests} slow {tests} to run…" if are_slow else f"running {n_tests} {tests}…"
-
-
-def _trigger(request: Request) -> Trigger:
-    stands_in = surroundings(request.text, request.offset)
-    return Trigger(
-        request.is_automatic,
-        stands_in,
-        just_accepted=request.just_accepted,
-        allows_strings=request.settings.in_strings,
-    )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from egcfg_lsp.completion import Request, Suggestion
-from egcfg_lsp.completion.engine import oracle_tests, project_of
+from egcfg_lsp.completion.requests import oracle_tests, project_of
 from egcfg_lsp.completion.telling import one_line
 from egcfg_lsp.completion.verify import candidate_of, reason_not_to_run
 from egcfg_lsp.execution import Job, RunResult, Sandbox

@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
-from egcfg_lsp.completion import Outcome, Request, Suggestion
+from egcfg_lsp.completion import Request, Suggestion
 from egcfg_lsp.completion.history import TestHistory
-from egcfg_lsp.completion.telling import one_line
+from egcfg_lsp.completion.verdicts import (
+    Verdict,
+    inconclusive,
+    judge,
+    judge_unfinished,
+    says_nothing,
+)
 from egcfg_lsp.completion.widening import is_too_narrow, widened
 from egcfg_lsp.execution import Ending, How, Job, RunResult, Sandbox, Status
 from egcfg_lsp.execution.interpreter import InterpreterError, find_interpreter
@@ -32,13 +37,6 @@ UNTRUSTED = f"⊘ {_UNTRUSTED}"
 """The summary of a suggestion whose tests would run if they were allowed to."""
 
 
-class Verdict(NamedTuple):
-    outcome: Outcome
-    summary: str
-    is_transient: bool = False
-    """Whether another run may well say something else: no verdict was reached."""
-
-
 def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | None:
     """Why no run is even tried, or None."""
     if not tests:
@@ -50,6 +48,40 @@ def reason_not_to_run(request: Request, tests: tuple[OracleTest, ...]) -> str | 
     return None
 
 
+@dataclass(frozen=True)
+class Verifier:
+    """What all candidates of a request have in common when they run."""
+
+    request: Request
+    sandbox: Sandbox
+    history: TestHistory
+    tests: tuple[OracleTest, ...]
+    """Of the target, those that are known to be flaky included."""
+    template: Job
+    """A run without a candidate, of the steady tests."""
+    controls: dict[frozenset[OracleTest], RunResult] = field(default_factory=dict)
+    """What tests say of the buffer without any candidate; asked once."""
+
+    async def ran(self, job: Job, dead: frozenset[int]) -> RunResult:
+        result = _with_missed(await self.sandbox.run(job), dead)
+        self.history.note(job.tests, result)
+        return result
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate and what its latest run said."""
+
+    candidate: Candidate
+    job: Job
+    """With the whole deadline of the settings, whatever the run's was."""
+    result: RunResult
+    is_brief: bool
+    """Whether its deadline was a shorter one."""
+    dead: frozenset[int]
+    """Its lines on which a statement stands that can never run."""
+
+
 async def verify(
     request: Request,
     tests: tuple[OracleTest, ...],
@@ -59,14 +91,20 @@ async def verify(
 ) -> Verdict:
     """Outcome and summary of a suggestion. Never raises.
 
-    What passes runs once more, in a process that has imported the buffer as shown, with another
-    seed; and the buffer without it must fail. What fails where only the function was exchanged runs
-    once more in such a process, which is then believed. `history` orders the tests and learns from
-    them.
+    `history` orders the tests and learns from them.
     """
-    history = history or TestHistory()
+    verifier = verifier_of(request, tests, sandbox, history or TestHistory())
+    if isinstance(verifier, Verdict):
+        return verifier
+    return await judged(verifier, await settled(verifier, await tried(verifier, suggestion)))
+
+
+def verifier_of(
+    request: Request, tests: tuple[OracleTest, ...], sandbox: Sandbox, history: TestHistory
+) -> Verifier | Verdict:
+    """What runs a request's candidates, or why nothing can be run; looks at files."""
     if (reason := reason_not_to_run(request, tests)) is not None:
-        return _inconclusive(reason)
+        return inconclusive(reason)
     assert request.path is not None, "tests belong to a file"
     assert request.root is not None, "tests lie below a root"
     target = find_target(request.text, request.offset)
@@ -74,57 +112,109 @@ async def verify(
     tests = tuple(dict.fromkeys((*tests, *history.reaching(request.path, name))))
     steady = history.ordered(history.steady(tests))
     if not steady:
-        return _inconclusive(f"flaky: {names_of(tests)}")
+        return inconclusive(f"flaky: {names_of(tests)}")
     try:
         interpreter = find_interpreter(request.root, request.settings.interpreter)
     except InterpreterError as error:
-        return _inconclusive(f"not run: {error}")
-    candidate = candidate_of(request, suggestion)
-    job = Job(
+        return inconclusive(f"not run: {error}")
+    template = Job(
         root=request.root,
         interpreter=interpreter,
         path=request.path,
-        text=candidate.text,
+        text="",
         tests=steady,
-        first_line=candidate.first_line,
-        last_line=candidate.last_line,
-        deadline_seconds=history.deadline(steady, request.settings.deadline_seconds),
+        first_line=1,
+        last_line=1,
+        deadline_seconds=request.settings.deadline_seconds,
         environment=allowed_environment(request.settings.environment, os.environ),
         overlays=request.overlays,
     )
+    return Verifier(request, sandbox, history, tests, template)
+
+
+async def tried(verifier: Verifier, suggestion: Suggestion) -> Trial:
+    """The first run of a candidate, the fastest there is. Never raises.
+
+    Where only the function is exchanged, a failure may be due to that: `settled` looks again.
+    """
+    history, tests = verifier.history, verifier.template.tests
+    template = replace(verifier.template, tests=history.ordered(history.steady(tests) or tests))
+    candidate, job, dead = await asyncio.to_thread(_job, verifier.request, template, suggestion)
+    brief = replace(job, deadline_seconds=history.deadline(job.tests, job.deadline_seconds))
+    return Trial(candidate, job, await verifier.ran(brief, dead), brief != job, dead)
+
+
+def _job(
+    request: Request, template: Job, suggestion: Suggestion
+) -> tuple[Candidate, Job, frozenset[int]]:
+    """A candidate, its run, and its dead lines; reads the whole buffer, so it belongs into a thread."""
+    candidate = candidate_of(request, suggestion)
+    job = replace(
+        template,
+        text=candidate.text,
+        first_line=candidate.first_line,
+        last_line=candidate.last_line,
+    )
     job = _about(job, request, candidate.text)
-    dead = await asyncio.to_thread(_dead_lines, job)
-    patient = replace(job, deadline_seconds=request.settings.deadline_seconds)
+    return candidate, job, _dead_lines(job)
+
+
+async def settled(verifier: Verifier, trial: Trial) -> Trial:
+    """The trial as it may be believed: what ran out of a short deadline has had the whole one, what
+    failed where only the function was exchanged has failed in a process that imported the buffer,
+    and what too few tests reach has met more of them. Never raises.
+    """
+    job, result = trial.job, trial.result
 
     async def ran(job: Job) -> RunResult:
-        result = _with_missed(await sandbox.run(job), dead)
-        history.note(job.tests, result)
-        return result
+        return await verifier.ran(job, trial.dead)
 
-    result = await ran(job)
-    if result.ending is Ending.TIMEOUT and job != patient:
-        result = await ran(patient)
+    if result.ending is Ending.TIMEOUT and trial.is_brief:
+        result = await ran(job)
     if result.how is How.SWAPPED and may_be_stale(result):
-        result = await ran(replace(patient, fresh=True))
+        result = await ran(replace(job, fresh=True))
     if is_too_narrow(result):
-        patient, result = await widened(patient, result, request, history, ran)
-    fresh = replace(patient, fresh=True)
-    if not candidate.is_as_shown:
+        job, result = await widened(job, result, verifier.request, verifier.history, ran)
+    return replace(trial, job=job, result=result)
+
+
+async def judged(verifier: Verifier, trial: Trial) -> Verdict:
+    """The verdict on a trial that is settled. Never raises.
+
+    What passes runs once more, in a process that has imported the buffer as shown, with another
+    seed; and the buffer without it must fail.
+    """
+    job, result, history = trial.job, trial.result, verifier.history
+    fresh = replace(job, fresh=True)
+    if not trial.candidate.is_as_shown:
         return judge_unfinished(result)
     if result.status is not Status.PASSED or result.missed_lines:
         return judge(result, RunResult(Status.INCONCLUSIVE))
-    if flaky := tuple(test for test in tests if test not in steady):
-        return _inconclusive(f"{result.n_passed}/{result.n_tests} pass, flaky: {names_of(flaky)}")
-    confirmed = await ran(replace(fresh, seed=SECOND_SEED))
+    if flaky := tuple(test for test in verifier.tests if history.of(test).is_flaky):
+        return inconclusive(f"{result.n_passed}/{result.n_tests} pass, flaky: {names_of(flaky)}")
+    confirmed = await verifier.ran(replace(fresh, seed=SECOND_SEED), trial.dead)
     if confirmed.status is Status.FAILED:
-        again = await ran(fresh) if result.how is How.SWAPPED else result
-        return _doubt(again, confirmed, patient.tests, history)
+        swapped = result.how is How.SWAPPED
+        again = await verifier.ran(fresh, trial.dead) if swapped else result
+        return _doubt(again, confirmed, job.tests, history)
     if confirmed.status is not Status.PASSED or confirmed.missed_lines:
         return judge(confirmed, RunResult(Status.INCONCLUSIVE))
-    if skipped := await _skipped_blocks(patient if result.how is How.SWAPPED else fresh, sandbox):
+    likewise = job if result.how is How.SWAPPED else fresh
+    if skipped := await _skipped_blocks(likewise, verifier.sandbox):
         missed = replace(confirmed, missed_lines=skipped)
         return judge(missed, RunResult(Status.INCONCLUSIVE))
-    return judge(confirmed, await sandbox.run(_control(patient, request)))
+    return judge(confirmed, await _control(verifier, job))
+
+
+async def _control(verifier: Verifier, job: Job) -> RunResult:
+    """What a candidate's tests say of the buffer without it; what came to nothing is asked again."""
+    tests = frozenset(job.tests)
+    known = verifier.controls.get(tests)
+    if known is None or says_nothing(known):
+        control = await asyncio.to_thread(_without, job, verifier.request)
+        known = await verifier.sandbox.run(control)
+        verifier.controls[tests] = known
+    return known
 
 
 async def _skipped_blocks(job: Job, sandbox: Sandbox) -> tuple[int, ...]:
@@ -156,7 +246,7 @@ def without_suggestion(request: Request) -> str:
     return close_open_blocks(request.text, request.before.count("\n"))
 
 
-def _control(job: Job, request: Request) -> Job:
+def _without(job: Job, request: Request) -> Job:
     """The job on the buffer without the suggestion, to its first failure."""
     text = without_suggestion(request)
     job = _about(replace(job, text=text, stop_early=True), request, text)
@@ -197,7 +287,7 @@ def _doubt(
         return judge(result, RunResult(Status.INCONCLUSIVE))
     flaky = history.note_flaky(tests, result, other)
     named = f": {names_of(flaky)}" if flaky else ""
-    return _inconclusive(f"flaky, passed once and failed once{named}")
+    return inconclusive(f"flaky, passed once and failed once{named}")
 
 
 def names_of(tests: tuple[OracleTest, ...]) -> str:
@@ -228,72 +318,8 @@ def candidate_of(request: Request, suggestion: Suggestion) -> Candidate:
     return Candidate(closed, first, last, closed == text)
 
 
-def judge_unfinished(result: RunResult) -> Verdict:
-    """The outcome of a suggestion whose last block has no body yet: no test can pass it as shown."""
-    if result.status is Status.INCONCLUSIVE:
-        return _without_verdict(result)
-    if result.missed_lines or (result.status is Status.FAILED and result.raised):
-        return _inconclusive("unfinished: its block has no body yet")
-    return Verdict(Outcome.RUNS, "→ runs; its block has no body yet")
-
-
-def judge(result: RunResult, control: RunResult) -> Verdict:
-    """The outcome of a run, given the run of the same tests on the buffer without the suggestion.
-
-    A buffer that does not compile passes no test, nor does one that makes them go on for ever.
-    """
-    if result.status is Status.INCONCLUSIVE:
-        return _without_verdict(result)
-    if result.status is Status.FAILED:
-        outcome = Outcome.PARTIAL if result.n_passed else Outcome.FAILS
-        return Verdict(outcome, one_line(result))
-    count = f"{result.n_passed}/{result.n_tests}"
-    if result.missed_lines:
-        lines = ", ".join(map(str, result.missed_lines[:3]))
-        plural = "s" if len(result.missed_lines) > 1 else ""
-        return _inconclusive(f"{count} pass, but line{plural} {lines} never ran")
-    if not control.compiles or control.ending in _ENDLESS:
-        return Verdict(Outcome.VERIFIED, one_line(result))
-    if control.status is Status.INCONCLUSIVE:
-        return _inconclusive(f"{count} pass; without it: {control.reason}", is_transient=True)
-    if not _fails_what_passed(control, result):
-        return _inconclusive(f"{count} pass, with or without it")
-    return Verdict(Outcome.VERIFIED, one_line(result))
-
-
-_ENDLESS = (Ending.FUEL, Ending.TIMEOUT)
-
-
-def _fails_what_passed(control: RunResult, result: RunResult) -> bool:
-    """Whether a test fails without the suggestion that is not one of those which say nothing with it.
-
-    What cannot be collected is one test, whatever its parameters.
-    """
-    if control.status is not Status.FAILED:
-        return False
-    passed = {one.name for one in result.tests if one.outcome == "passed"}
-    silent = {one.name for one in result.tests if one.outcome != "passed"}
-    silent |= {_plain(name) for name in silent} - {_plain(name) for name in passed}
-    failed = {one.name for one in control.tests if one.outcome == "failed"}
-    # A list of tests that is too long for a record is left out of it.
-    return not control.tests or bool(failed - silent)
-
-
-def _plain(name: str) -> str:
-    """Of a test, without its parameters."""
-    return name.partition("[")[0]
-
-
 def watched_lines(request: Request, text: str) -> tuple[int, int]:
     """1-based first and last line of the suggested text in the spliced buffer, blank edges left out."""
     leading = text[: len(text) - len(text.lstrip())]
     first = request.before.count("\n") + 1 + leading.count("\n")
     return first, first + text.strip().count("\n")
-
-
-def _without_verdict(result: RunResult) -> Verdict:
-    return Verdict(Outcome.UNVERIFIED, one_line(result), result.compiles)
-
-
-def _inconclusive(reason: str, *, is_transient: bool = False) -> Verdict:
-    return Verdict(Outcome.UNVERIFIED, f"⊘ {reason}", is_transient)

@@ -90,6 +90,32 @@ def scan(text: str, scope: Scope = NOTHING_OPEN) -> Scope:
     return Scope("".join(brackets), quote, unmatched, in_comment, continues)
 
 
+def prose(text: str, scope: Scope = NOTHING_OPEN) -> Iterator[tuple[int, int]]:
+    """Offsets of comments and of strings in triple quotes, as far as they lie in `text`.
+
+    The second of a pair is that behind the last character.
+    """
+    at, quote = 0, scope.quote
+    if scope.in_comment:
+        at = len(text) if "\n" not in text else text.index("\n")
+        yield 0, at
+    start = 0
+    while at < len(text):
+        if quote:
+            was, (at, quote) = quote, _behind_string(text, at, quote)
+            if len(was) == 3:
+                yield start, at
+            continue
+        match = _CODE.search(text, at)
+        if match is None:
+            return
+        start, at = match.span()
+        if match.lastgroup == "comment":
+            yield start, at
+        elif match.lastgroup == "quote":
+            quote = match.group()
+
+
 def scope_at(before: str) -> Scope:
     """The scope at the end of a buffer's part before the cursor.
 

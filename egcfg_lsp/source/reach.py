@@ -47,6 +47,20 @@ def dead_lines(text: str, first_line: int, last_line: int) -> frozenset[int]:
     return frozenset(node.lineno - 2 + first_line for node in dead if _has_code(node))
 
 
+def is_bare(text: str, first_line: int, last_line: int) -> bool:
+    """Whether a function, which has these lines (1-based), does nothing yet: `pass`, `...`, a docstring."""
+    tree = _function(text, first_line, last_line)
+    functions = [] if tree is None else [n for n in ast.walk(tree) if isinstance(n, _FUNCTIONS)]
+    return bool(functions) and all(
+        isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and _is_constant(node.value))
+        for node in functions[0].body
+    )
+
+
+def _is_constant(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
+
+
 def hidden_blocks(text: str, first_line: int, last_line: int) -> list[Hidden]:
     """Of a function, which has these lines (1-based), those that run only sometimes."""
     tree = _function(text, first_line, last_line)

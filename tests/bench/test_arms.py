@@ -25,6 +25,7 @@ from egcfg_lsp.model import (
     Priority,
     Stop,
     StopReason,
+    Token,
     Usage,
 )
 from egcfg_lsp.prompt import Marker, Prompt, PromptForm
@@ -76,7 +77,7 @@ class Answers:
             for line in text.splitlines(keepends=True):
                 usage = replace(usage, n_generated=usage.n_generated + 10)
                 yield usage
-                yield Line(line, (score,) * 10, i)
+                yield Line(line, (Token(0, score),) * 10, i)
             yield Finished(i, StopReason.END)
 
     async def score(
@@ -258,6 +259,18 @@ async def test_verify_is_the_editors_ladder(
     assert there.sandbox.n_runs == len(sandbox.jobs) > 0
 
 
+async def test_ladder_follows_up_what_fails(tmp_path: Path) -> None:
+    """The draft fails; of the samples behind it the first right one is the answer."""
+    sandbox = MeteredSandbox(ScriptedSandbox(passes_if("return a + b")))
+    there = bench(tmp_path, [(WRONG, -1.0), (RIGHT, -2.0)], sandbox=sandbox)
+    found = await answer("ladder", BODY, there)
+    assert found.code.rstrip() == (BODY.before + RIGHT).rstrip()
+    assert (found.rung, found.outcome, found.summary) == ("explore", "verified", "✓ 3/3")
+    assert [one["outcome"] for one in found.extra["considered"]] == ["fails", "verified"]
+    verified = await answer("verify", BODY, bench(tmp_path, [(WRONG, -1.0)], sandbox=sandbox))
+    assert (verified.rung, verified.outcome) == ("verify", "fails")
+
+
 async def test_verify_where_nothing_is_suggested(tmp_path: Path) -> None:
     found = await answer("verify", BODY, bench(tmp_path, [("", -1.0)]))
     assert (found.code, found.rung, found.outcome) == (BODY.before, "draft", "")
@@ -273,6 +286,8 @@ async def test_verify_where_nothing_is_suggested(tmp_path: Path) -> None:
         ("best-of-n", Effort(), "best-of-n_ns8t0.8"),
         ("best-of-n", Effort(n_samples=3, budget=900), "best-of-n_ns3t0.8b900"),
         ("verify", Effort(max_tokens=64), "verify"),
+        ("ladder", Effort(max_tokens=64), "ladder"),
+        ("guide", Effort(max_tokens=64), "guide"),
     ],
 )
 def test_names_of_configurations(name: str, effort: Effort, config: str) -> None:

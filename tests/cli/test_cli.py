@@ -53,7 +53,38 @@ def test_complete_as_json() -> None:
     assert suggestion["outcome"] == "unverified"
     assert suggestion["summary"] == "⊘ not run: the workspace is not trusted"
     assert value["drops"] == []
-    assert set(value["timings"]) == {"first_line", "draft", "run"}
+    assert set(value["timings"]) == {"first_line", "draft"}
+    assert value["candidates"] == []
+
+
+@pytest.mark.model
+@pytest.mark.usefixtures("default_model")
+def test_complete_explains_its_way(tmp_path: Path) -> None:
+    """The draft, `text.split()[-1]`, has no answer to an empty text; another candidate has."""
+    (tmp_path / "pyproject.toml").write_text("")
+    (tmp_path / "calc.py").write_text("def last_word(text):\n    return \n")
+    (tmp_path / "test_calc.py").write_text(
+        "from calc import last_word\n\n\n"
+        "def test_it():\n    assert last_word('a b c') == 'c'\n    assert last_word('') == ''\n"
+    )
+    place = f"{tmp_path / 'calc.py'}:2"
+    done = egcfg("complete", place, "--trust", "--explain")
+    assert done.returncode == 0, done.stderr
+    shown, way = done.stdout.split(" 1  draft", 1)
+    draft, failure, better, summary = shown.strip("\n").split("\n")
+    assert draft.startswith("    return ")
+    assert failure.startswith("✗ 0/1 · last_word('') raised IndexError")
+    assert better.startswith("    return ")
+    assert better != draft
+    assert summary == "✓ 1/1"
+    assert "the most probable text" in way
+    assert "another one (margin" in way
+    assert way.count("← shown") == 1
+    value = json.loads(egcfg("complete", place, "--trust", "--json").stdout)
+    assert [one["outcome"] for one in value["suggestions"][:1]] == ["verified"]
+    told = {(one["rung"], one["outcome"]) for one in value["candidates"]}
+    assert {("draft", "fails"), ("explore", "verified")} <= told
+    assert set(value["timings"]) == {"first_line", "draft", "run", "explore"}
 
 
 @pytest.mark.parametrize(

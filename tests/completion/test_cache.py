@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from egcfg_lsp.completion import Outcome, Request, Update, engine
+from egcfg_lsp.completion import Outcome, Request, Update, requests
 from egcfg_lsp.completion.cache import Completion, Completions
 from egcfg_lsp.completion.causes import Cause
 from egcfg_lsp.completion.engine import Tools
@@ -20,7 +20,7 @@ from egcfg_lsp.settings import Settings
 from tests.support.cursor import at_cursor
 from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
 
-SETTINGS = Settings(trusted=True, speculate=False)
+SETTINGS = Settings(trusted=True, speculate=False, highest_rung="verify")
 OPEN = "def add(a, b):\n    |\n"
 
 
@@ -313,7 +313,7 @@ async def test_completion_stopped_before_it_began_is_asked_anew(project: Path) -
     model = ScriptedModel()
     recorder = Recorder(model)
     request = request_at(OPEN, project)
-    version = await asyncio.to_thread(engine.tests_version, request)
+    version = await asyncio.to_thread(requests.tests_version, request)
     stillborn = recorder.completions._start(request, version)
     recorder.completions.stop_unless_fits(None)
     assert stillborn.is_stopped

@@ -10,8 +10,9 @@ import pytest
 
 from egcfg_lsp.completion import Request
 from egcfg_lsp.completion.context import Contexts
-from egcfg_lsp.completion.engine import Tools, circumstances, ladder, reason_not_to_ask
+from egcfg_lsp.completion.engine import Tools, circumstances, ladder
 from egcfg_lsp.completion.project import project_at
+from egcfg_lsp.completion.requests import reason_not_to_ask
 from egcfg_lsp.settings import Settings
 from tests.support.cursor import at_cursor
 from tests.support.scripted import ScriptedModel, ScriptedSandbox

@@ -11,7 +11,7 @@ import pytest
 
 from egcfg_lsp.completion import Outcome, Request, Update, engine
 from egcfg_lsp.completion.engine import Tools, ladder
-from egcfg_lsp.completion.verify import judge
+from egcfg_lsp.completion.verdicts import judge
 from egcfg_lsp.execution import Ending, RunResult, Status, TestResult
 from egcfg_lsp.prompt import Marker
 from egcfg_lsp.settings import Settings
@@ -19,7 +19,7 @@ from egcfg_lsp.source.edit import without_lines
 from tests.support.cursor import at_cursor
 from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
 
-TRUSTED = Settings(trusted=True)
+TRUSTED = Settings(trusted=True, highest_rung="verify")
 OPEN = "def add(a, b):\n    |\n"
 
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from egcfg_lsp.completion import Outcome, Request, Suggestion
-from egcfg_lsp.completion.engine import oracle_tests
 from egcfg_lsp.completion.history import TestHistory
 from egcfg_lsp.completion.project import project_at
-from egcfg_lsp.completion.verify import Verdict, verify
+from egcfg_lsp.completion.requests import oracle_tests
+from egcfg_lsp.completion.verdicts import Verdict
+from egcfg_lsp.completion.verify import verify
 from egcfg_lsp.execution import Sandbox
 from egcfg_lsp.execution.pool import Pool
 from egcfg_lsp.execution.sandbox import KernelSandbox

@@ -47,3 +47,20 @@ def test_without_a_chat_template_the_program_goes_on() -> None:
     assert program_prompt("Add\ntwo numbers.", "add", TEST, PLAIN).parts == (
         f"# Add\n# two numbers.\n# {TEST}",
     )
+
+
+def test_a_signal_stands_behind_the_question() -> None:
+    """All before it is the same with it and without, and is read once for both."""
+    _, plain, _, answer = rest_prompt(BEFORE, TEST, CHAT).parts
+    _, told, _, told_answer = rest_prompt(BEFORE, TEST, CHAT, "Way 1: no").parts
+    assert str(told).startswith(f"{plain}\n\n")
+    assert str(told).endswith("\n\nWay 1: no")
+    assert told_answer == answer
+    assert rest_prompt(BEFORE, "", PLAIN, "Way 1:\nno").parts == (f"# Way 1:\n# no\n{BEFORE}",)
+
+
+def test_half_a_line_is_not_in_the_question_but_in_the_answer() -> None:
+    before = f"{BEFORE}    ret"
+    _, question, _, answer = rest_prompt(before, "", CHAT).parts
+    assert f"```python\n{BEFORE}```" in str(question)
+    assert answer == f"```python\n{before}"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from egcfg_lsp.source.reach import RAISE, dead_lines, hidden_blocks
+from egcfg_lsp.source.reach import RAISE, dead_lines, hidden_blocks, is_bare
 
 
 @pytest.mark.parametrize(
@@ -71,3 +71,25 @@ def test_hidden_blocks(head: str, line: str, raising: str | None) -> None:
 
 def test_dead_line_of_windows_text() -> None:
     assert dead_lines("def f():\r\n    return 1\r\n    return 2\r\n", 1, 3) == {3}
+
+
+@pytest.mark.parametrize(
+    ("body", "bare"),
+    [
+        ("    pass\n", True),
+        ("    ...\n", True),
+        ("    'Says.'\n", True),
+        ("    'Says.'\n    pass\n", True),
+        ("    'Says.'\n    # soon\n    ...\n", True),
+        ("    return None\n", False),
+        ("    x = 1\n", False),
+        ("    f()\n", False),
+        ("    raise NotImplementedError\n", False),
+        ("    (\n", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("head", ["def f(a,\n      b):\n", "@g\nasync def f(a):\n"])
+def test_is_bare(head: str, body: str, bare: bool) -> None:
+    text = f"import g\n\n{head}{body}"
+    assert is_bare(text, 3, text.count("\n")) is bare
