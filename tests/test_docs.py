@@ -15,6 +15,7 @@ import egcfg_lsp
 from egcfg_lsp.cli import app
 from egcfg_lsp.cli.settings import TRUST, settings_page, vscode_properties
 from egcfg_lsp.completion import Outcome
+from egcfg_lsp.completion.candidates import MAX_SHOWN
 from egcfg_lsp.lsp import protocol
 from egcfg_lsp.settings import (
     DEFINITIONS,
@@ -72,7 +73,12 @@ def test_every_custom_method_has_its_section_and_no_other() -> None:
 def test_commands_of_vscode() -> None:
     package = json.loads((REPOSITORY / "editors" / "vscode" / "package.json").read_text())
     titled = {command["command"] for command in package["contributes"]["commands"]}
-    assert titled == {"egcfg.dismiss", *COMMANDS} - {protocol.DID_ACCEPT}
+    own = {"egcfg.dismiss", "egcfg.nextSuggestion", "egcfg.previousSuggestion"}
+    assert titled == {*own, *COMMANDS} - {protocol.DID_ACCEPT}
+
+
+def test_how_many_suggestions_there_are() -> None:
+    assert f"at most {MAX_SHOWN}, best first" in section(protocol.SUGGESTIONS_CHANGED)
 
 
 def test_fields_of_the_messages() -> None:

@@ -1,8 +1,9 @@
 """The real server with a scripted model and sandbox; options come from the environment as JSON.
 
-Keys: `lines`, `delay`, `passes_if`, `run_delay`, `model_error`, `noisy` (print to stdout at every
-run), `no_sandbox`, `kernel` (the real sandbox), `trace` (of every run), `missing_model`,
-`pull_steps`, `pull_error`, `tcp`. A model other than the default one says its name.
+Keys: `lines`, `runners_up` (by a token's text another one and the margin), `delay`, `passes_if`,
+`run_delay`, `model_error`, `noisy` (print to stdout at every run), `no_sandbox`, `kernel` (the real
+sandbox), `trace` (of every run), `missing_model`, `pull_steps`, `pull_error`, `tcp`. A model other
+than the default one says its name.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from tests.support.scripted import ScriptedModel, ScriptedSandbox, passes_if
 options = json.loads(os.environ.get("EGCFG_SCRIPT", "{}"))
 model = ScriptedModel(
     lines_to_say=options.get("lines", ["    return a + b\n"]),
+    runners_up={text: (other, n) for text, (other, n) in options.get("runners_up", {}).items()},
     delay_seconds=options.get("delay", 0.0),
     error=options.get("model_error", ""),
 )

@@ -5,8 +5,13 @@
 import * as vscode from 'vscode';
 import type { Middleware } from 'vscode-languageclient/node';
 import { Annotation } from './annotation';
-import { type Outcome, type Place, type Shown, type SuggestionsChanged, annotationOf, isFor, samePosition, typedThrough, wantsRefresh } from './suggestion';
+import {
+  type Outcome, type Place, type Shown, type Suggestion, type SuggestionsChanged,
+  annotationOf, chosenOf, neighbourOf, samePlace, samePosition, typedThrough, wantsRefresh,
+} from './suggestion';
 
+/** The context key of the keys that show another suggestion: ours is on screen and there are others. */
+const HAS_OTHERS = 'egcfg.hasOtherSuggestions';
 const TRIGGER = 'editor.action.inlineSuggest.trigger';
 const HIDE = 'editor.action.inlineSuggest.hide';
 
@@ -15,6 +20,9 @@ export class GhostText implements vscode.Disposable {
   private readonly listeners: vscode.Disposable[];
   private shown: Shown | undefined;
   private latest: SuggestionsChanged | undefined;
+  /** The suggestion that the user put in the best one's place, until it is gone or the text goes another way. */
+  private chosenId: string | undefined;
+  private toldOthers = false;
   private refreshes: Promise<void> = Promise.resolve();
   private nAnswers = 0;
 
@@ -28,10 +36,16 @@ export class GhostText implements vscode.Disposable {
         this.hidden();
         await vscode.commands.executeCommand(HIDE);
       }),
+      vscode.commands.registerCommand('egcfg.nextSuggestion', () => this.choose(1)),
+      vscode.commands.registerCommand('egcfg.previousSuggestion', () => this.choose(-1)),
     ];
   }
 
-  /** Answers VS Code from the last notification where that is for the same place, else from the server. */
+  /**
+   * Answers VS Code from the last notification where that is for the same place, else from the server.
+   *
+   * With one item, as VS Code does not tell which of several it shows.
+   */
   readonly middleware: Middleware = {
     provideInlineCompletionItems: async (document, position, context, token, next) => {
       this.nAnswers++;
@@ -42,10 +56,9 @@ export class GhostText implements vscode.Disposable {
         if (token.isCancellationRequested) {
           return undefined;
         }
-        items = this.itemsFor(here) ?? (Array.isArray(answer) ? answer : answer?.items ?? []);
+        items = this.itemsFor(here) ?? this.keeping(here, Array.isArray(answer) ? answer : answer?.items ?? []);
       }
-      this.shown = items[0] && shownAt(here, items[0]);
-      this.annotate();
+      this.show(items[0] && shownAt(here, items[0]));
       return items;
     },
   };
@@ -56,10 +69,11 @@ export class GhostText implements vscode.Disposable {
     if (this.shown !== undefined && said !== undefined) {
       this.shown = { ...this.shown, outcome: said.outcome, summary: said.summary };
     }
+    if (this.isForShown(message) && chosenOf(message, this.chosenId)?.id !== this.chosenId) {
+      this.chosenId = undefined;
+    }
     this.annotate();
-    this.refreshes = this.refreshes
-      .then(() => this.refresh())
-      .catch((error: unknown) => this.logError('Refreshing the suggestion failed', error));
+    this.refreshSoon();
   }
 
   /** The id of the suggestion on screen. */
@@ -74,24 +88,61 @@ export class GhostText implements vscode.Disposable {
   }
 
   dispose(): void {
+    this.hidden();
     this.annotation.dispose();
     vscode.Disposable.from(...this.listeners).dispose();
   }
 
   private hidden(): void {
-    this.shown = undefined;
-    this.annotation.clear();
+    this.show(undefined);
+  }
+
+  private show(shown: Shown | undefined): void {
+    this.shown = shown;
+    this.chosenId = shown && this.chosenId;
+    this.annotate();
+  }
+
+  /** Has the suggestion `step` places behind the present one shown. */
+  private choose(step: number): void {
+    if (this.latest !== undefined && this.hasOthers()) {
+      const wanted = neighbourOf(this.latest, this.chosenId, step);
+      this.chosenId = wanted === this.latest.suggestions[0] ? undefined : wanted?.id;
+      this.refreshSoon();
+    }
+  }
+
+  private hasOthers(): boolean {
+    return this.latest !== undefined && this.latest.suggestions.length > 1 && this.isForShown(this.latest);
+  }
+
+  /** Whether a message is about the place of the suggestion on screen. */
+  private isForShown(message: SuggestionsChanged): boolean {
+    return this.shown !== undefined && this.shownEditor() !== undefined && samePlace(message, this.shown);
   }
 
   private itemsFor(here: Place): vscode.InlineCompletionItem[] | undefined {
-    if (this.latest === undefined || !isFor(this.latest, here)) {
+    if (this.latest === undefined || !samePlace(this.latest, here)) {
       return undefined;
     }
-    return this.latest.suggestions.map(({ id, text, range: { start, end }, outcome, summary }) => new vscode.InlineCompletionItem(
-      text,
-      new vscode.Range(start.line, start.character, end.line, end.character),
-      { title: 'egcfg: accepted', command: 'egcfg.didAccept', arguments: [id, outcome, summary] },
-    ));
+    const chosen = chosenOf(this.latest, this.chosenId);
+    return chosen ? [itemOf(chosen)] : [];
+  }
+
+  /** The server's answer, which is the best suggestion; where the user types through a chosen one, that. */
+  private keeping(here: Place, answer: vscode.InlineCompletionItem[]): vscode.InlineCompletionItem[] {
+    const { shown } = this;
+    if (answer.length === 0 || shown === undefined || shown.id !== this.chosenId || !samePlace(shown, here)) {
+      return answer;
+    }
+    const { line, character } = shown.position;
+    return [itemOf({ ...shown, range: { start: shown.position, end: { line, character: character + shown.nReplaced } } })];
+  }
+
+  private refreshSoon(): void {
+    this.refreshes = this.refreshes
+      .then(() => this.refresh())
+      .catch((error: unknown) => this.logError('Refreshing the suggestion failed', error));
   }
 
   private async refresh(): Promise<void> {
@@ -108,8 +159,8 @@ export class GhostText implements vscode.Disposable {
 
   private isOutdated(): boolean {
     const { shown, latest } = this;
-    return shown !== undefined && latest !== undefined && this.shownEditor() !== undefined
-      && isFor(latest, shown) && wantsRefresh(latest, shown);
+    return shown !== undefined && latest !== undefined && this.isForShown(latest)
+      && wantsRefresh(latest, shown, this.chosenId);
   }
 
   /** The active editor, if its only cursor is where the shown suggestion starts. */
@@ -127,23 +178,42 @@ export class GhostText implements vscode.Disposable {
       this.shown = typedThrough(this.shown, document.version, contentChanges);
     }
     if (this.shown === undefined) {
-      this.annotation.clear();
+      this.hidden();
     }
+    this.tellOthers();
   }
 
   private annotate(): void {
     const { shown } = this;
     const editor = this.shownEditor();
-    const text = shown && annotationOf(shown, this.latest);
+    const text = shown && annotationOf(shown, this.latest, this.chosenId);
     if (shown && editor && text) {
       this.annotation.show(editor, shown.position.line, shown.outcome, text);
     } else {
       this.annotation.clear();
     }
+    this.tellOthers();
   }
+
+  private tellOthers(): void {
+    const hasOthers = this.hasOthers();
+    if (hasOthers !== this.toldOthers) {
+      this.toldOthers = hasOthers;
+      void vscode.commands.executeCommand('setContext', HAS_OTHERS, hasOthers);
+    }
+  }
+}
+
+function itemOf({ id, text, range: { start, end }, outcome, summary }: Suggestion): vscode.InlineCompletionItem {
+  return new vscode.InlineCompletionItem(
+    text,
+    new vscode.Range(start.line, start.character, end.line, end.character),
+    { title: 'egcfg: accepted', command: 'egcfg.didAccept', arguments: [id, outcome, summary] },
+  );
 }
 
 function shownAt(place: Place, item: vscode.InlineCompletionItem): Shown {
   const [id, outcome = 'unverified', summary = ''] = (item.command?.arguments ?? []) as [id?: string, outcome?: Outcome, summary?: string];
-  return { ...place, id: id ?? '', text: String(item.insertText), outcome, summary };
+  const nReplaced = item.range ? item.range.end.character - place.position.character : 0;
+  return { ...place, id: id ?? '', text: String(item.insertText), outcome, summary, nReplaced };
 }

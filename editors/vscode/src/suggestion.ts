@@ -26,8 +26,8 @@ export interface Status {
 /** A place in a document that completions are asked for. */
 export interface Place { uri: string; version: number; position: Position }
 
-/** The suggestion VS Code shows as ghost text, as far as an extension can know. */
-export interface Shown extends Place, Omit<Suggestion, 'range'> {}
+/** The suggestion VS Code shows as ghost text, as far as an extension can know; `nReplaced`: columns right of the cursor that it takes the place of. */
+export interface Shown extends Place, Omit<Suggestion, 'range'> { nReplaced: number }
 
 export interface Change { range: Range; text: string }
 
@@ -45,9 +45,20 @@ export function samePosition(a: Position, b: Position): boolean {
   return a.line === b.line && a.character === b.character;
 }
 
-/** Whether `message` is about this very place. */
-export function isFor(message: SuggestionsChanged, place: Place): boolean {
-  return message.uri === place.uri && message.version === place.version && samePosition(message.position, place.position);
+/** Whether two (a message, what is shown, a request) are about the very same place. */
+export function samePlace(a: Place, b: Place): boolean {
+  return a.uri === b.uri && a.version === b.version && samePosition(a.position, b.position);
+}
+
+/** Of the suggestions for a place, the one the user put in the best one's place; the best where there is none of this id. */
+export function chosenOf({ suggestions }: SuggestionsChanged, chosenId: string | undefined): Suggestion | undefined {
+  return suggestions.find(({ id }) => id === chosenId) ?? suggestions[0];
+}
+
+/** The suggestion `step` places behind that of an id, else behind the best, in a circle. */
+export function neighbourOf({ suggestions }: SuggestionsChanged, id: string | undefined, step: number): Suggestion | undefined {
+  const index = Math.max(0, suggestions.findIndex((suggestion) => suggestion.id === id));
+  return suggestions[(index + step + suggestions.length) % suggestions.length];
 }
 
 /**
@@ -56,20 +67,28 @@ export function isFor(message: SuggestionsChanged, place: Place): boolean {
  * A text that may still grow is left alone: VS Code replaces a shown suggestion without flicker
  * once only (REFRESH.md), and the server gives a summary as soon as a text is complete.
  */
-export function wantsRefresh(message: SuggestionsChanged, shown: Shown): boolean {
-  const best = message.suggestions[0];
-  if (best === undefined) {
+export function wantsRefresh(message: SuggestionsChanged, shown: Shown, chosenId?: string): boolean {
+  const wanted = chosenOf(message, chosenId);
+  if (wanted === undefined) {
     return message.done;
   }
-  const complete = message.done || best.summary !== '';
-  return complete && (best.id !== shown.id || best.text !== shown.text);
+  const complete = message.done || wanted.summary !== '';
+  return complete && (wanted.id !== shown.id || wanted.text !== shown.text);
 }
 
-/** What the annotation of `shown` says: its summary, or how much longer it has become meanwhile. */
-export function annotationOf(shown: Shown, latest: SuggestionsChanged | undefined): string {
-  const grown = latest && isFor(latest, shown) ? latest.suggestions.find(({ id }) => id === shown.id) : undefined;
-  const nMoreLines = grown ? nLines(grown.text) - nLines(shown.text) : 0;
-  return shown.summary || (nMoreLines > 0 ? `… ${nMoreLines} more` : '');
+/**
+ * What the annotation of `shown` says: its summary, or how much longer it has become meanwhile; which
+ * one of several it is, where the user chose another than the best.
+ */
+export function annotationOf(shown: Shown, latest: SuggestionsChanged | undefined, chosenId?: string): string {
+  const known = latest && samePlace(latest, shown) ? latest.suggestions : [];
+  const index = known.findIndex(({ id }) => id === shown.id);
+  const nMoreLines = nLines(known[index]?.text ?? shown.text) - nLines(shown.text);
+  const parts = [
+    index > 0 && shown.id === chosenId ? `${index + 1}/${known.length}` : '',
+    shown.summary || (nMoreLines > 0 ? `… ${nMoreLines} more` : ''),
+  ];
+  return parts.filter((part) => part !== '').join(' · ');
 }
 
 /** What is left of `shown` after the user typed (or accepted) a part of it; undefined if nothing is, or if the change was another. */

@@ -1,4 +1,8 @@
-"""`textDocument/inlineCompletion`: the first line at once, the rest by notification; accepting it."""
+"""`textDocument/inlineCompletion`: the first line at once, the rest by notification; accepting it.
+
+An answer has the best suggestion only. What else is known for the place goes out behind it, in
+`egcfg/suggestionsChanged`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,19 @@ def register(server: LanguageServer, session: Session) -> None:
             session.rest(reason_told(update, snapshot))
         if not session.snapshots.is_current(snapshot):
             raise JsonRpcContentModified(message="the document has changed")
+        if len(update.suggestions) > 1:
+            tell_behind_the_answer(session.snapshots.changed(snapshot, update))
         return to_list(update, snapshot, session.snapshots)
+
+    def tell_behind_the_answer(message: protocol.SuggestionsChanged) -> None:
+        """The other suggestions, for a client that lets its user choose."""
+        answering = asyncio.current_task()
+        assert answering is not None, "handlers are tasks"
+        # The callback that sends the answer is the task's first one.
+        notify = server.protocol.notify
+        answering.add_done_callback(
+            lambda _: notify(protocol.SUGGESTIONS_CHANGED, protocol.to_json(message))
+        )
 
     @server.command(protocol.DID_ACCEPT)
     async def did_accept(suggestion_id: str, *_: object) -> None:
@@ -56,7 +72,11 @@ def reason_told(update: Update, snapshot: Snapshot) -> str:
 
 
 def to_list(update: Update, snapshot: Snapshot, snapshots: Snapshots) -> types.InlineCompletionList:
-    """The suggestions as items at the cursor; the command carries what an item has no field for."""
+    """The best suggestion as an item at the cursor; the command carries what an item has no field for.
+
+    One only: clients such as VS Code do not tell which of several items is on screen, so nothing
+    could be said of it truthfully.
+    """
     return types.InlineCompletionList(
         items=[
             types.InlineCompletionItem(
@@ -68,6 +88,6 @@ def to_list(update: Update, snapshot: Snapshot, snapshots: Snapshots) -> types.I
                     arguments=[suggestion.id, suggestion.outcome.value, suggestion.summary],
                 ),
             )
-            for suggestion in update.suggestions
+            for suggestion in update.suggestions[:1]
         ]
     )

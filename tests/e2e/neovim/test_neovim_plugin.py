@@ -31,6 +31,12 @@ def suggestion(text: str, outcome: str = "unverified", summary: str = "", id: st
 
 RUNNING = [suggestion("return a + b")]
 VERIFIED = [suggestion("return a + b", "verified", "✓ 3/3")]
+SEVERAL = [
+    suggestion("return a + b", "partial", "✗ 2/3", id="b"),
+    suggestion("return a - b", "fails", "✗ 0/3", id="a"),
+    suggestion("return b", "fails", "✗ 0/3 · add(0, 1) → 2", id="c"),
+]
+BETTER = suggestion("return sum((a, b))", "verified", "✓ 3/3", id="d")
 TWO_LINES = [suggestion("total = a + b\n    return total")]
 TWO_LINES_VERIFIED = [suggestion("total = a + b\n    return total", "verified", "✓ 3/3")]
 
@@ -386,6 +392,92 @@ def test_no_request_follows_an_accept_until_the_text_changes(
     nvim.wait(lambda: session.log("didAccept"), "accepted")
     session.settle()
     assert len(session.log("inlineCompletion")) == 1
+
+
+def test_others_are_looked_at_in_turn_and_accepted(session: Session, nvim: Neovim) -> None:
+    session.start([suggestion("return a - b")], SEVERAL)
+    nvim.wait_for_ghost("return a - b")
+    session.tell("step")
+    nvim.wait_for_summary("✗ 2/3")
+    for key, text, summary in [
+        ("<M-]>", "return a - b", "2/3 · ✗ 0/3"),
+        ("<M-]>", "return b", "3/3 · ✗ 0/3 · add(0, 1) → 2"),
+        ("<M-]>", "return a + b", "✗ 2/3"),
+        ("<M-[>", "return b", "3/3 · ✗ 0/3 · add(0, 1) → 2"),
+    ]:
+        nvim.keys(key)
+        nvim.wait_for_ghost(text)
+        assert nvim.ghost() == Ghost(text, summary, "EgcfgFails", (1, 4))
+    nvim.keys("<Tab>")
+    nvim.wait(
+        lambda: session.log("didAccept") == [["c", "fails", "✗ 0/3 · add(0, 1) → 2"]],
+        "egcfg.didAccept",
+    )
+    assert nvim.lines()[1] == "    return b"
+    assert nvim.messages() == ""
+
+
+@pytest.mark.parametrize(
+    ("later", "text", "summary"),
+    [
+        ([BETTER, *SEVERAL], "return a - b", "3/4 · ✗ 0/3"),
+        ([SEVERAL[1], SEVERAL[0]], "return a - b", "✗ 0/3"),
+        ([*SEVERAL[:1], *SEVERAL[2:]], "return a + b", "✗ 2/3"),
+        ([BETTER, SEVERAL[0]], "return sum((a, b))", "✓ 3/3"),
+        ([], "", ""),
+    ],
+)
+def test_a_notification_leaves_a_choice_unless_it_is_gone(
+    session: Session, nvim: Neovim, later: list[Any], text: str, summary: str
+) -> None:
+    session.start(RUNNING, SEVERAL, later)
+    nvim.wait_for_ghost("return a + b")
+    session.tell("step")
+    nvim.wait_for_summary("✗ 2/3")
+    nvim.keys("<M-]>")
+    nvim.wait_for_ghost("return a - b")
+    session.tell("step")
+    session.settle()
+    assert (nvim.ghost().text, nvim.ghost().summary) == (text, summary)
+
+
+def test_a_choice_is_typed_through_and_ends_with_another_edit(
+    session: Session, nvim: Neovim
+) -> None:
+    session.start(SEVERAL, debounce_ms=0)
+    nvim.wait_for_ghost("return a + b")
+    session.tell("notify")
+    session.settle()
+    nvim.keys("<M-[>")
+    nvim.wait_for_ghost("return b")
+    n_asked = len(session.log("inlineCompletion"))
+    nvim.keys("re")
+    nvim.wait(lambda: len(session.log("inlineCompletion")) > n_asked, "asked again")
+    session.settle()
+    assert nvim.ghost() == Ghost("turn b", "✗ 0/3 · add(0, 1) → 2", "EgcfgFails", (1, 6))
+    session.tell("notify")
+    nvim.wait_for_summary("3/3 · ✗ 0/3 · add(0, 1) → 2")
+    nvim.keys("x")
+    nvim.wait_for_ghost("")
+    nvim.keys("<BS>")
+    nvim.wait_for_ghost("turn a + b")
+    session.tell("notify")
+    session.settle()
+    assert nvim.ghost() == Ghost("turn a + b", "✗ 2/3", "EgcfgFails", (1, 6))
+
+
+@pytest.mark.parametrize(("steps", "ghost"), [([], ""), (RUNNING, "return a + b")])
+def test_the_keys_do_what_they_did_where_there_are_no_others(
+    session: Session, nvim: Neovim, steps: list[Any], ghost: str
+) -> None:
+    nvim.api.command("inoremap <M-]> next")
+    session.start(steps)
+    nvim.wait(lambda: session.log("inlineCompletion"), "asked")
+    session.tell("notify")
+    session.settle()
+    assert nvim.ghost().text == ghost
+    nvim.keys("<M-]>")
+    nvim.wait(lambda: nvim.lines()[1] == "    next", "the mapping before")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])

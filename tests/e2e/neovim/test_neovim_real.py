@@ -15,6 +15,12 @@ from tests.e2e.neovim.nvim_driver import REPOSITORY, SERVER, neovim
 pytestmark = [pytest.mark.editors, pytest.mark.model]
 
 SECONDS = 120
+STATE = "return require('egcfg').status().state"
+PING = """
+local client = vim.lsp.get_clients({ name = "egcfg" })[1]
+client:request_sync("workspace/executeCommand", { command = "ping" }, 5000)
+"""
+"""Behind the answer, whatever it is, all has arrived that the server had told before."""
 
 
 @pytest.mark.usefixtures("default_model")
@@ -27,6 +33,8 @@ def test_suggests_runs_the_tests_and_accepts(tmp_path: Path) -> None:
         nvim.keys("Go")
         nvim.wait(lambda: nvim.ghost().text, "ghost text", SECONDS)
         nvim.wait(lambda: nvim.ghost().summary[:1] in ("✓", "✗"), "the outcome", SECONDS)
+        nvim.wait(lambda: nvim.lua(STATE) == "ready", "nothing better is looked for", SECONDS)
+        nvim.lua(PING)
         ghost = nvim.ghost()
         nvim.wait(lambda: ghost.summary in nvim.screen.text(), "the outcome on screen")
         before = nvim.text()

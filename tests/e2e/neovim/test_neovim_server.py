@@ -53,6 +53,41 @@ def test_typing_through_a_bracket_that_the_editor_closes(
         nvim.wait(lambda: nvim.lines()[1] == "    return sum([a, b]) + 0", "inserted", SECONDS)
 
 
+def test_the_others_of_a_draft_that_fails(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = {
+        "lines": ["    return a", " - ", "b\n"],
+        "runners_up": {"return a": ("return b", 0.1), " - ": (" + ", 0.2)},
+        "delay": 0.2,
+    }
+    monkeypatch.setenv("EGCFG_SCRIPT", json.dumps(script))
+    failed = "✗ 0/3 · add(1, 2) → None, want 3"
+    with neovim(tmp_path) as nvim:
+        nvim.setup(cmd=SCRIPTED_MODEL, trust=[str(project)])
+        nvim.edit(project / "calc.py")
+        nvim.keys("jA")
+        nvim.wait(lambda: nvim.ghost().summary == failed, "the draft fails", SECONDS)
+        assert nvim.ghost().text == "return a - b"
+        nvim.wait_for_ghost("return a + b", SECONDS)
+        nvim.wait_for_summary("✓ 3/3", SECONDS)
+        for text, summary in [
+            ("return a - b", f"2/3 · {failed}"),
+            ("return b - b", f"3/3 · {failed}"),
+        ]:
+            nvim.keys("<M-]>")
+            nvim.wait_for_ghost(text)
+            nvim.wait_for_summary(summary)
+        nvim.keys("<M-[>")
+        nvim.wait_for_ghost("return a - b")
+        nvim.keys("return a")
+        nvim.wait_for_ghost(" - b")
+        nvim.wait_for_summary(f"2/2 · {failed}", SECONDS)
+        nvim.keys("<Tab>")
+        nvim.wait(lambda: nvim.lines()[1] == "    return a - b", "inserted", SECONDS)
+        assert nvim.messages() == ""
+
+
 QUESTION = "run the tests of"
 SELECT = """
 vim.ui.select = function(actions, options, on_choice)

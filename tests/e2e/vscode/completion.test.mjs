@@ -9,8 +9,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { EXAMPLE, copyExamples, typeIndentation } from './example.mjs';
 import {
-  annotation, ghostText, grantTrust, installExtension, openFile, openWorkbench, ROOT, showTab, temporaryFolder,
-  visibleLines, VSIX, waitForStatus, waitForText,
+  annotation, ghostText, grantTrust, installExtension, openFile, openWorkbench, ROOT, showTab, steadyText,
+  temporaryFolder, visibleLines, VSIX, waitForStatus, waitForText,
 } from './workbench.mjs';
 
 const SERVER_COMMAND = JSON.parse(process.env.SERVER_COMMAND ?? JSON.stringify([path.join(ROOT, '.venv/bin/egcfg-lsp')]));
@@ -26,7 +26,9 @@ test('a trusted workspace: ghost text, its outcome, accepted with Tab', async ()
     await typeIndentation(page);
     await waitForText(page, ghostText, /\S/, TIMEOUT_MS);
     await waitForText(page, annotation, /[✓✗]/, TIMEOUT_MS);
-    const suggested = await page.evaluate(ghostText);
+    // A better one may take the place of one that fails.
+    await waitForStatus(page, 'ready', TIMEOUT_MS);
+    const suggested = await steadyText(page, ghostText);
     if (process.env.SCREENSHOT_DIR) {
       fs.mkdirSync(process.env.SCREENSHOT_DIR, { recursive: true });
       await page.screenshot({ path: path.join(process.env.SCREENSHOT_DIR, 'vscode.png') });

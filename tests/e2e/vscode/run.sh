@@ -18,4 +18,4 @@ npm ci --ignore-scripts
 npm run package
 cd "$here"
 # One file after the other: a workbench, a browser and a model are enough for two cores.
-node --test --test-concurrency=1 --test-reporter=spec completion.test.mjs shown.test.mjs trace.test.mjs
+node --test --test-concurrency=1 --test-reporter=spec suggestion.test.mjs completion.test.mjs shown.test.mjs trace.test.mjs

@@ -62,12 +62,14 @@ export function installExtension(vsix) {
 /**
  * VS Code on `workspace` in a browser.
  *
- * `machineSettings`: settings of the user for this machine; `checksTrust`: whether the workspace
- * starts in Restricted Mode, else every workspace is trusted.
+ * `machineSettings`: settings of the user for this machine; `keybindings`: keys of the user's, before
+ * those of extensions; `checksTrust`: whether the workspace starts in Restricted Mode, else every
+ * workspace is trusted.
  */
-export async function openWorkbench({ workspace, extensions, machineSettings = {}, checksTrust = false }) {
+export async function openWorkbench({ workspace, extensions, machineSettings = {}, keybindings = [], checksTrust = false }) {
   const data = temporaryFolder('data');
   writeJson(path.join(data, 'User/settings.json'), SETTINGS);
+  writeJson(path.join(data, 'User/keybindings.json'), keybindings);
   writeJson(path.join(data, 'Machine/settings.json'), machineSettings);
   const server = spawn(process.execPath, [
     CODE_SERVER, '--bind-addr', '127.0.0.1:0', '--auth', 'none', '--disable-telemetry', '--disable-update-check',
@@ -185,6 +187,18 @@ export async function waitForText(page, read, pattern, timeout) {
       throw new Error(`${read.name}: ${JSON.stringify(await page.evaluate(read))} does not match ${pattern}`, { cause: error });
     });
   return (await handle.jsonValue()).text;
+}
+
+/** What `read` finds in the page once that has stayed the same for a second. */
+export async function steadyText(page, read) {
+  for (let before = await page.evaluate(read); ;) {
+    await page.waitForTimeout(1000);
+    const text = await page.evaluate(read);
+    if (text === before) {
+      return text;
+    }
+    before = text;
+  }
 }
 
 function writeJson(file, value) {

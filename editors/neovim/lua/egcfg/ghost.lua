@@ -24,7 +24,8 @@ local OUTCOME_GROUPS = {
 ---@field start integer[] row and column where the replaced text begins
 ---@field tail integer bytes right of the cursor that the text replaces as well
 ---@field outcome string as in egcfg/suggestionsChanged
----@field summary string empty: no annotation
+---@field summary string
+---@field rank string which of several it is, as `2/4`; empty for the best one
 
 ---@type (egcfg.Suggestion | { rest: string })?
 local shown
@@ -78,6 +79,14 @@ local function split_around(line, replaced)
   return line:sub(1, first - 1), line:sub(last + 1)
 end
 
+--- What stands at the line's end; empty: nothing.
+---@param suggestion egcfg.Suggestion
+---@return string
+local function annotation_of(suggestion)
+  local separator = suggestion.rank ~= "" and suggestion.summary ~= "" and " · " or ""
+  return suggestion.rank .. separator .. suggestion.summary
+end
+
 ---@param remainder string
 ---@param row integer
 ---@param col integer
@@ -105,10 +114,11 @@ local function draw(remainder, row, col)
   else
     api.nvim_buf_del_extmark(shown.bufnr, namespace, TEXT_BEHIND_MARK)
   end
-  if shown.summary ~= "" then
+  local annotation = annotation_of(shown)
+  if annotation ~= "" then
     api.nvim_buf_set_extmark(shown.bufnr, namespace, row, 0, {
       id = SUMMARY_MARK,
-      virt_text = { { shown.summary, OUTCOME_GROUPS[shown.outcome] or "EgcfgUnverified" } },
+      virt_text = { { annotation, OUTCOME_GROUPS[shown.outcome] or "EgcfgUnverified" } },
       virt_text_pos = "eol",
       undo_restore = false,
     })

@@ -14,6 +14,8 @@ local ROOT_MARKERS = { "pyproject.toml", "setup.py", "setup.cfg", "tox.ini", ".g
 local PLUGS = {
   accept = "<Plug>(egcfg-accept)",
   dismiss = "<Plug>(egcfg-dismiss)",
+  next = "<Plug>(egcfg-next)",
+  previous = "<Plug>(egcfg-previous)",
   explain = "<Plug>(egcfg-explain)",
 }
 
@@ -34,6 +36,16 @@ local SERVER_OPTIONS = {
   "in_strings",
   "speculate",
   "other_files",
+  "highest_rung",
+  "rank_alpha",
+  "rank_beta",
+  "rank_parses",
+  "rank_runs",
+  "rank_tests",
+  "rank_trace",
+  "guidance_scale",
+  "plausibility",
+  "signal_tokens",
 }
 
 ---@class egcfg.Config besides SERVER_OPTIONS, which are nil by default: the server's defaults
@@ -41,7 +53,13 @@ local defaults = {
   cmd = { "egcfg-lsp" },
   trust = {}, ---@type string[] folders whose tests may be run, with all below them; see :help egcfg-trust
   -- false leaves a key alone
-  keymaps = { accept = "<Tab>", dismiss = "<C-]>", explain = "<M-e>" },
+  keymaps = {
+    accept = "<Tab>",
+    dismiss = "<C-]>",
+    next = "<M-]>",
+    previous = "<M-[>",
+    explain = "<M-e>",
+  },
   auto_trigger = true,
   native = false, -- Neovim 0.12's own vim.lsp.inline_completion; untested
 }
@@ -138,6 +156,18 @@ local function start(bufnr)
   }, { bufnr = bufnr })
 end
 
+--- Whether a key of `keymaps` has something to act on.
+---@param action string
+---@return boolean
+local function is_active(action)
+  if vim.fn.pumvisible() == 1 then
+    return false
+  elseif action == "next" or action == "previous" then
+    return requests.has_others()
+  end
+  return ghost.current() ~= nil
+end
+
 ---@param bufnr integer
 ---@param client vim.lsp.Client
 local function attach(bufnr, client)
@@ -157,7 +187,7 @@ local function attach(bufnr, client)
   for action, lhs in pairs(config.keymaps) do
     if lhs then
       keys.map(bufnr, lhs, PLUGS[action], function()
-        return ghost.current() ~= nil and vim.fn.pumvisible() == 0
+        return is_active(action)
       end)
     end
   end
@@ -215,6 +245,16 @@ end
 
 M.accept = requests.accept
 M.dismiss = requests.quiet
+
+--- Show the next of several suggestions for the cursor's place, after the last one the first.
+function M.next()
+  requests.cycle(1)
+end
+
+--- Show the one before.
+function M.previous()
+  requests.cycle(-1)
+end
 
 --- What the server does, what protects the machine, and whether tests are run; for people.
 ---@param client vim.lsp.Client
@@ -310,6 +350,8 @@ function M.setup(user)
   define_highlights()
   vim.keymap.set("i", PLUGS.accept, "<C-g>u<Cmd>lua require('egcfg').accept()<CR><C-g>u")
   vim.keymap.set("i", PLUGS.dismiss, "<Cmd>lua require('egcfg').dismiss()<CR>")
+  vim.keymap.set("i", PLUGS.next, "<Cmd>lua require('egcfg').next()<CR>")
+  vim.keymap.set("i", PLUGS.previous, "<Cmd>lua require('egcfg').previous()<CR>")
   vim.keymap.set("i", PLUGS.explain, "<Cmd>lua require('egcfg').explain()<CR>")
   trace.register()
   api.nvim_create_user_command("Egcfg", run_command, {

@@ -21,6 +21,9 @@ local timer = assert(vim.uv.new_timer())
 local pending ---@type { client: vim.lsp.Client, request_id: integer }?
 local considered ---@type egcfg.Place? the last place for which a request was scheduled or refused
 local silent = false -- the user dismissed or accepted at the place considered: show nothing there
+-- What the server last told of a place.
+local offered ---@type { place: egcfg.Place, client: vim.lsp.Client, suggestions: table[] }?
+local chosen ---@type string? the id of the one that the user has put in the best one's place
 
 ---@return egcfg.Place
 local function here()
@@ -70,7 +73,8 @@ end
 --- Show a suggestion made for the cursor's place.
 ---@param client vim.lsp.Client
 ---@param suggestion table as in egcfg/suggestionsChanged
-local function show(client, suggestion)
+---@param rank string as in egcfg.Suggestion
+local function show(client, suggestion, rank)
   local bufnr, range = api.nvim_get_current_buf(), suggestion.range
   local cursor_col = api.nvim_win_get_cursor(0)[2]
   local end_col = byte_column(bufnr, range["end"], client.offset_encoding)
@@ -83,7 +87,32 @@ local function show(client, suggestion)
     tail = math.max(end_col - cursor_col, 0),
     outcome = suggestion.outcome or "unverified",
     summary = suggestion.summary or "",
+    rank = rank,
   })
+end
+
+---@param suggestions table[]
+---@param id string?
+---@return integer index 1, the best, where there is none of this id
+local function index_of(suggestions, id)
+  for i, suggestion in ipairs(suggestions) do
+    if suggestion.id == id then
+      return i
+    end
+  end
+  return 1
+end
+
+---@param index integer
+local function show_offered(index)
+  local suggestions = offered.suggestions
+  local rank = index > 1 and ("%d/%d"):format(index, #suggestions) or ""
+  show(offered.client, suggestions[index], rank)
+end
+
+--- Nothing is chosen, and nothing to choose from.
+local function forget_offered()
+  offered, chosen = nil, nil
 end
 
 ---@param client vim.lsp.Client
@@ -92,7 +121,12 @@ local function take_answer(client, items)
   local item = items[1]
   if not item then
     ghost.clear()
+    forget_offered()
     return
+  end
+  local current = ghost.current()
+  if chosen and current and current.id == chosen then
+    return -- the answer is the best one; the user types through another
   end
   local id, outcome, summary = unpack(item.command.arguments)
   show(client, {
@@ -101,7 +135,7 @@ local function take_answer(client, items)
     range = item.range,
     outcome = outcome,
     summary = summary,
-  })
+  }, "")
 end
 
 ---@param client vim.lsp.Client
@@ -141,8 +175,13 @@ function M.follow(client, config)
   if considered and vim.deep_equal(considered, place) then
     return
   end
-  considered, silent = place, false
+  considered, silent, offered = place, false, nil
+  local current = ghost.current()
+  if current then
+    current.rank = "" -- not known here yet
+  end
   local kept = ghost.advance()
+  chosen = kept and chosen or nil
   if not kept and not config.auto_trigger then
     M.cancel()
     return
@@ -162,8 +201,27 @@ end
 ---@param client vim.lsp.Client
 function M.invoke(client)
   M.cancel()
+  forget_offered()
   considered, silent = here(), false
   ask(client, INVOKED)
+end
+
+--- Whether there are other suggestions than the one shown.
+---@return boolean
+function M.has_others()
+  local is_here = offered and ghost.current() and is_current(offered.place)
+  return is_here and #offered.suggestions > 1 or false
+end
+
+--- Show the suggestion `step` places behind the one shown; the last one is followed by the first.
+---@param step integer
+function M.cycle(step)
+  if M.has_others() then
+    local suggestions = offered.suggestions
+    local index = (index_of(suggestions, ghost.current().id) - 1 + step) % #suggestions + 1
+    chosen = index > 1 and suggestions[index].id or nil
+    show_offered(index)
+  end
 end
 
 --- Insert what is shown and tell the server.
@@ -191,6 +249,7 @@ end
 function M.quiet()
   M.cancel()
   ghost.clear()
+  forget_offered()
   considered, silent = here(), true
 end
 
@@ -198,6 +257,7 @@ end
 function M.reset()
   M.cancel()
   ghost.clear()
+  forget_offered()
   considered, silent = nil, false
 end
 
@@ -215,7 +275,8 @@ local function made_for_here(client, params)
     and byte_column(bufnr, params.position, client.offset_encoding) == col
 end
 
---- `egcfg/suggestionsChanged`: redraw in place, from the notification itself.
+--- `egcfg/suggestionsChanged`: redraw in place, from the notification itself. A choice of the user's
+--- stays on screen unless the server does not suggest it any more.
 ---@param client vim.lsp.Client
 ---@param params table
 function M.on_changed(client, params)
@@ -223,9 +284,13 @@ function M.on_changed(client, params)
     if silent then
       return
     elseif params.suggestions[1] then
-      show(client, params.suggestions[1])
+      offered = { place = considered, client = client, suggestions = params.suggestions }
+      local index = index_of(params.suggestions, chosen)
+      chosen = params.suggestions[index].id == chosen and chosen or nil
+      show_offered(index)
     else
       ghost.clear()
+      forget_offered()
     end
     return
   end
