@@ -260,6 +260,7 @@ class _Climb:
             to_the_end=self._here.goes_to_the_end,
             tests_are_slow=history.are_slow(verifier.tests),
             is_flaky=any(history.of(test).is_flaky for test in verifier.tests),
+            trims=info.trims,
             on_gpu=info.on_gpu,
             on_battery=battery is not None and not battery.power_plugged,
             n_uncertain=n_uncertain(self._written, self._here.place.scope, UNCERTAIN_MARGIN),

@@ -25,6 +25,8 @@ class Situation:
     tests_are_slow: bool = False
     is_flaky: bool = False
     """One of the function's tests is known to say now this, now that."""
+    trims: bool = True
+    """Whether the model's KV cache can be cut; if not, each branch reads the prompt anew."""
     on_gpu: bool = False
     on_battery: bool = False
     n_uncertain: int = 0
@@ -62,6 +64,8 @@ def plan(situation: Situation, settings: Settings) -> Plan:
     if situation.is_flaky:
         return Plan(why="a test is flaky: what passes would say little")
     full = BODY if situation.to_the_end else LINE
+    if not situation.trims:
+        return replace(full, n_branches=0, why="the model cannot go back to a prefix")
     n_branches = min(full.n_branches, max(situation.n_uncertain, LEAST_BRANCHES))
     cut = replace(full, n_branches=n_branches)
     if situation.tests_are_slow:

@@ -379,6 +379,10 @@ def test_the_least_certain_token_comes_first() -> None:
             replace(BODY, n_branches=2, n_samples=0, why="the tests are slow"),
         ),
         (
+            Situation(to_the_end=True, n_uncertain=9, trims=False),
+            replace(BODY, n_branches=0, why="the model cannot go back to a prefix"),
+        ),
+        (
             Situation(to_the_end=True, n_uncertain=9, on_battery=True),
             replace(BODY, n_samples=0, why="on battery"),
         ),
