@@ -104,6 +104,11 @@ class Candidates:
             )
         )
 
+    @property
+    def has_passed(self) -> bool:
+        """Whether all tests pass with one of them, verified or not."""
+        return any(rated.result.status is Status.PASSED for rated in self.rated)
+
     def in_order(self) -> list[Rated]:
         """The best first; the first candidate stays first unless another one is better."""
         return ranked(self.rated, self.weights)
@@ -115,6 +120,11 @@ class Candidates:
         if len(found) > MAX_SHOWN and first[0] not in best:
             best[-1:] = first
         return tuple(rated.suggestion for rated in best)
+
+    def passing(self) -> tuple[Suggestion, ...]:
+        """Those that an editor gets where there was no draft: with which some test passes."""
+        some = [rated for rated in self.in_order() if rated.result.n_passed]
+        return tuple(rated.suggestion for rated in some[:MAX_SHOWN])
 
     def report(self) -> tuple[Considered, ...]:
         """All of them, those that ran with their scores."""
@@ -132,8 +142,8 @@ class Candidates:
 
 
 def ranked(rated: Sequence[Rated], weights: Weights) -> list[Rated]:
-    """By outcome, of partial ones by the tests that pass, then by score; without those that behave
-    like a better one.
+    """By outcome (`_standing`), of partial ones by the tests that pass, then by score; without those
+    that behave like a better one.
 
     The first, which is shown, gives its place only to one that is better before scores count.
     """
@@ -145,11 +155,17 @@ def ranked(rated: Sequence[Rated], weights: Weights) -> list[Rated]:
     return list(best.values())
 
 
+_PASSES = 1
+_STANDING = {Outcome.VERIFIED: 0, Outcome.PARTIAL: 2, Outcome.RUNS: 3, Outcome.FAILS: 4}
+_SILENT = 5
+
+
 def _standing(rated: Rated) -> tuple[int, int]:
-    """Lower is better: the order of outcomes, but what no test could say a word of comes last."""
+    """Lower is better: the order of outcomes; but what passes all tests without being verified comes
+    second, and what no test could say a word of comes last."""
     outcome = rated.suggestion.outcome
-    is_silent = outcome is Outcome.UNVERIFIED and rated.result.status is not Status.PASSED
-    order = len(Outcome) if is_silent else list(Outcome).index(outcome)
+    unverified = _PASSES if rated.result.status is Status.PASSED else _SILENT
+    order = _STANDING.get(outcome, unverified)
     return order, -rated.result.n_passed if outcome is Outcome.PARTIAL else 0
 
 

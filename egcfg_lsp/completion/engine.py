@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import psutil
 
-from egcfg_lsp.completion import Drop, Outcome, Request, Rung, Suggestion, Update, Written
+from egcfg_lsp.completion import Drop, Request, Rung, Suggestion, Update, Written
 from egcfg_lsp.completion.branches import n_uncertain
 from egcfg_lsp.completion.candidates import Candidates, new_id, suggested
 from egcfg_lsp.completion.causes import Cause
@@ -48,7 +48,7 @@ from egcfg_lsp.completion.verify import (
     tried,
     verifier_of,
 )
-from egcfg_lsp.execution import Ending, Sandbox, Status
+from egcfg_lsp.execution import Ending, Sandbox
 from egcfg_lsp.model import Continuation, LanguageModel, ModelError, Priority
 from egcfg_lsp.prompt.fim import DEFAULT_LIMITS, PromptLimits
 from egcfg_lsp.source.target import find_target
@@ -120,10 +120,9 @@ class _Climb:
     @property
     def best(self) -> tuple[Suggestion, ...]:
         """What there is, best first; where the model had nothing to add, what passes some test."""
-        ranked = self._candidates.shown() or ((self.shown,) if self.shown is not None else ())
-        if self._cause is None:
-            return ranked
-        return tuple(one for one in ranked if one.outcome in (Outcome.VERIFIED, Outcome.PARTIAL))
+        if self._cause is not None:
+            return self._candidates.passing()
+        return self._candidates.shown() or ((self.shown,) if self.shown is not None else ())
 
     def told(self, verdict: Verdict) -> None:
         """What is known of the suggestion shown, if there is one."""
@@ -213,8 +212,7 @@ class _Climb:
     async def guided(self, verifier: Verifier) -> AsyncGenerator[Update]:
         """Rung 4: if all that was tried fails, decoding guided by what was seen of it."""
         ranked, settings = self._candidates.in_order(), self._request.settings
-        has_passed = any(rated.result.status is Status.PASSED for rated in ranked)
-        if not self._may_go_on or not ranked or has_passed:
+        if not self._may_go_on or not ranked or self._candidates.has_passed:
             return
         if reason_not_to_guide(await self._situation(verifier), settings) is not None:
             return

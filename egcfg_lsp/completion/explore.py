@@ -55,9 +55,12 @@ async def search(
 ) -> AsyncGenerator[Outcome]:
     """The outcome of each candidate that was run; `candidates` holds them. Raises ModelError.
 
-    A batch is decoded at once; the first candidate that is verified ends it all.
+    A batch is decoded at once; the first candidate that is verified ends it all, and behind a batch
+    in which one passes without being verified there is no other.
     """
     for attempts in batches:
+        if candidates.has_passed:
+            return
         async with aclosing(_finished(attempts, here, model)) as answers:
             async for attempt, answer in answers:
                 outcome = await _considered(attempt, answer, rung, here, candidates, verifier)

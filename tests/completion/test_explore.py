@@ -204,6 +204,22 @@ async def test_order_of_what_is_shown(
     assert [s.text for s in updates[-1].suggestions] == [f"return {text}" for text in texts]
 
 
+async def test_behind_a_batch_with_a_pass_there_is_no_other(project: Path) -> None:
+    """A branch passes, but one of its lines never ran: better than the draft, and no more is asked."""
+
+    def run(job: Job) -> RunResult:
+        if "a + b" in job.text:
+            return RunResult(Status.PASSED, 3, 3, missed_lines=(2,))
+        return result_of(job.text, {"a - b": 2, "return b": 2})
+
+    model = ScriptedModel(MINUS, runners_up=RUNNERS_UP)
+    updates = await climb(OPEN, project, model, ScriptedSandbox(run))
+    best = updates[-1].suggestions[0]
+    assert (best.text, best.outcome) == ("return a + b", Outcome.UNVERIFIED)
+    assert best.summary == "⊘ 3/3 pass, but line 2 never ran"
+    assert [c.sampling.temperature for c in model.continuations] == [0.0] * 3
+
+
 async def test_a_model_that_fails_in_the_search_loses_nothing(project: Path) -> None:
     def answer(asked: Continuation, begun: str) -> list[str]:
         if asked.sampling.temperature:
@@ -286,6 +302,12 @@ async def test_what_fails_is_not_shown_where_there_was_no_draft(project: Path) -
     updates = await climb(OPEN, project, ScriptedModel(answer=answer), ScriptedSandbox())
     assert [update.suggestions for update in updates] == [()] * len(updates)
     assert updates[-1].considered[0].outcome is Outcome.FAILS
+    silent = ScriptedSandbox(lambda _: RunResult(Status.INCONCLUSIVE, reason="r", compiles=False))
+    updates = await climb(OPEN, project, ScriptedModel(answer=answer), silent)
+    assert [update.suggestions for update in updates] == [()] * len(updates)
+    missed = ScriptedSandbox(lambda _: RunResult(Status.PASSED, 3, 3, missed_lines=(2,)))
+    updates = await climb(OPEN, project, ScriptedModel(answer=answer), missed)
+    assert updates[-1].suggestions[0].summary == "⊘ 3/3 pass, but line 2 never ran"
 
 
 async def test_closing_the_ladder_stops_the_search(project: Path) -> None:
@@ -460,6 +482,7 @@ SAID = {
         ((-1.0, -0.1, -9.0), ("fails", "2/3", "verified"), [2, 1, 0]),
         # What passes but proves nothing is better than what fails, that of which no test spoke is not.
         ((-1.0, -9.0), ("fails", "passes"), [1, 0]),
+        ((-1.0, -9.0, -1.0), ("2/3", "passes", "verified"), [2, 1, 0]),
         ((-9.0, -1.0), ("fails", "silent"), [0, 1]),
         ((-1.0, -9.0), ("silent", "fails"), [1, 0]),
     ],
