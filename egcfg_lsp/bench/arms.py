@@ -29,7 +29,6 @@ from egcfg_lsp.prompt.program import program_prompt, rest_prompt
 from egcfg_lsp.settings import Settings
 from egcfg_lsp.source.edit import splice
 
-DRAFT, VERIFY, GUIDE = "draft", "verify", "guide"
 HELPERS = ("def ", "class ", "@", "import ", "from ")
 """Lines that belong to a program though they stand below the function that was asked for."""
 SIDE_BY_SIDE = 8
@@ -81,7 +80,7 @@ class Bench:
 class Answer:
     code: str
     """A whole program."""
-    rung: str = DRAFT
+    rung: Rung = Rung.DRAFT
     outcome: str = ""
     """What the visible tests said of it (`completion.Outcome`); empty: they were not run."""
     summary: str = ""
@@ -245,7 +244,7 @@ async def _climbed(problem: Problem, bench: Bench, settings: Settings) -> Answer
     has_run = bench.sandbox.n_runs > 0
     return Answer(
         splice(text, offset, shown.text, shown.replaces),
-        rung=shown.rung if shown.rung is not Rung.DRAFT else VERIFY if has_run else DRAFT,
+        rung=Rung.VERIFY if has_run and shown.rung is Rung.DRAFT else shown.rung,
         outcome=shown.outcome.value if has_run else "",
         summary=summary,
         first_line_seconds=first_line,

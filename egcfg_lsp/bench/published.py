@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from egcfg_lsp.bench import BenchError
-from egcfg_lsp.bench.arms import ARMS, DRAFT, GUIDE, Answer, Arm, Bench, Run, outcome_of, rank
+from egcfg_lsp.bench.arms import ARMS, Answer, Arm, Bench, Run, outcome_of, rank
 from egcfg_lsp.bench.line_by_line import Attempt, Signal, Task, attempted
 from egcfg_lsp.bench.observing import observer
 from egcfg_lsp.bench.problems import Problem
+from egcfg_lsp.completion import Rung
 from egcfg_lsp.guidance.configuration import Configuration, parse, published_grid
 
 EG_CFG = "eg-cfg"
@@ -148,7 +149,7 @@ def _answer(made: Sequence[Attempt], task: Task) -> Answer:
     said = best.said
     return Answer(
         best.result.code,
-        rung=DRAFT if _is_plain(best.configuration, task.signal) else GUIDE,
+        rung=Rung.DRAFT if _is_plain(best.configuration, task.signal) else Rung.GUIDE,
         outcome=outcome_of(said) if said is not None else "",
         summary=said.reason if said is not None else "",
         candidates=tuple(one.result for one in made),

@@ -165,6 +165,7 @@ def as_dict(request: Request, update: Update) -> dict[str, object]:
         ],
         "candidates": [asdict(one) for one in update.considered],
         "signal": update.signal,
+        "notes": list(update.notes),
         "timings": dict(update.timings),
     }
 

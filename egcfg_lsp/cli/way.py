@@ -35,6 +35,7 @@ def way_of(update: Update, head: str) -> RenderableType:
             Text("told the model", style="bold"),
             Padding(Text(told), (0, 0, 0, 6), expand=False),
         ]
+    parts += [Text(printable(note, 200), style="dim") for note in update.notes]
     laps = " · ".join(f"{name.replace('_', ' ')} {at:.2f} s" for name, at in update.timings.items())
     return Group(*parts, Text(laps, style="dim"))
 

@@ -150,3 +150,5 @@ class Update:
     done: bool = False
     signal: str = ""
     """What the model was told of failed candidates, where decoding was guided."""
+    notes: tuple[str, ...] = ()
+    """Why a rung was not climbed, or not as far as it goes; for people."""

@@ -109,6 +109,7 @@ class _Climb:
         self._asked: Continuation | None = None
         self._candidates = Candidates(here.head, weights_of(request.settings))
         self._signal = ""
+        self._notes: list[str] = []
         self._is_transient = False
         self._written = Written()
         """The draft's tokens, also where nothing of it is shown."""
@@ -141,6 +142,7 @@ class _Climb:
             self._is_transient,
             done,
             self._signal,
+            tuple(self._notes),
         )
 
     async def known(self, draft: Suggestion) -> AsyncGenerator[Update]:
@@ -194,6 +196,7 @@ class _Climb:
         if not self._may_go_on:
             return
         effort = plan(await self._situation(verifier), self._request.settings)
+        self._note(Rung.EXPLORE, effort.why)
         if effort.is_empty:
             return
         if self.shown is not None:
@@ -214,13 +217,15 @@ class _Climb:
         ranked, settings = self._candidates.in_order(), self._request.settings
         if not self._may_go_on or not ranked or self._candidates.has_passed:
             return
-        if reason_not_to_guide(await self._situation(verifier), settings) is not None:
+        if (reason := reason_not_to_guide(await self._situation(verifier), settings)) is not None:
+            self._note(Rung.GUIDE, reason)
             return
         signal = await asyncio.to_thread(signal_of, ranked, settings)
         model = self._tools.model
         asked = await question_in_words(self._request, self._here, model)
         told = await question_in_words(self._request, self._here, model, signal.text)
         if asked is None or told is None or not signal.text:
+            self._note(Rung.GUIDE, "the model does not chat, or nothing fits into the signal")
             return
         self._signal = signal.text
         batch = attempts(asked, told.prompt, signal, settings)
@@ -244,6 +249,7 @@ class _Climb:
                         yield self.update(best)
         except ModelError as error:  # what has been found is still true
             log.warning("the search for other candidates ended: %s", error)
+            self._note(rung, f"ended: {error}")
 
     async def _question(self) -> Continuation:
         if self._asked is None:
@@ -263,6 +269,10 @@ class _Climb:
             on_battery=battery is not None and not battery.power_plugged,
             n_uncertain=n_uncertain(self._written, self._here.place.scope, UNCERTAIN_MARGIN),
         )
+
+    def _note(self, rung: Rung, reason: str) -> None:
+        if reason:
+            self._notes.append(f"{rung}: {reason}")
 
     def _lap(self, name: str) -> None:
         self._timings.setdefault(name, round(time.monotonic() - self._started, 3))

@@ -163,17 +163,23 @@ async def test_what_is_followed_up(result: RunResult, explores: bool, project: P
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "notes"),
     [
-        {"settings": replace(SETTINGS, highest_rung="verify")},
-        {"settings": Settings()},
-        {"root": None},
+        (
+            {"settings": replace(SETTINGS, highest_rung="verify")},
+            ("explore: switched off (`highestRung`)", "guide: switched off (`highestRung`)"),
+        ),
+        ({"settings": Settings()}, ()),  # the summary says it
+        ({"root": None}, ()),
     ],
 )
-async def test_where_nothing_may_be_tried(changes: dict[str, object], project: Path) -> None:
+async def test_where_nothing_may_be_tried(
+    changes: dict[str, object], notes: tuple[str, ...], project: Path
+) -> None:
     model = ScriptedModel(MINUS, runners_up=RUNNERS_UP)
-    await climb(OPEN, project, model, ScriptedSandbox(), **changes)
+    updates = await climb(OPEN, project, model, ScriptedSandbox(), **changes)
     assert len(model.continuations) == 1
+    assert updates[-1].notes == notes
 
 
 @pytest.mark.parametrize(
@@ -231,6 +237,7 @@ async def test_a_model_that_fails_in_the_search_loses_nothing(project: Path) -> 
     assert updates[-1].done
     assert updates[-1].suggestions[0].text == "return a + b"
     assert updates[-1].suggestions[0].outcome is Outcome.PARTIAL
+    assert updates[-1].notes[0] == "explore: ended: the model worker died"
 
 
 async def test_an_endless_draft_may_be_asked_again_unless_something_better_is_found(
