@@ -107,7 +107,7 @@ class Candidates:
     @property
     def has_passed(self) -> bool:
         """Whether all tests pass with one of them, verified or not."""
-        return any(rated.result.status is Status.PASSED for rated in self.rated)
+        return any(_standing(rated)[0] <= _PASSES for rated in self.rated)
 
     def in_order(self) -> list[Rated]:
         """The best first; the first candidate stays first unless another one is better."""
@@ -123,7 +123,8 @@ class Candidates:
 
     def passing(self) -> tuple[Suggestion, ...]:
         """Those that an editor gets where there was no draft: with which some test passes."""
-        some = [rated for rated in self.in_order() if rated.result.n_passed]
+        worst = _STANDING[Outcome.PARTIAL]
+        some = [rated for rated in self.in_order() if _standing(rated)[0] <= worst]
         return tuple(rated.suggestion for rated in some[:MAX_SHOWN])
 
     def report(self) -> tuple[Considered, ...]:

@@ -2,7 +2,8 @@
 
 First the draft's branches, which share its beginning, then samples; the first verified one ends the
 search, and with it the decoding. What a candidate's failure was in a process that only exchanged
-the function's code is believed here, since the draft has failed in one that imported it too.
+the function's code is believed here: where there was a draft, it has failed in one that imported
+the buffer, too.
 """
 
 from __future__ import annotations

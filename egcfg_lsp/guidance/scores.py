@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the terms of a score; the defaults are those measured in docs/guidance-log.md."""
+    """Of the terms of a score; the defaults were chosen by hand, and have not been tuned."""
 
     alpha: float = 0.5
     """Of the mean log-probability, natural logarithm per token."""

@@ -537,6 +537,26 @@ async def test_real_model_and_sandbox(default_model: Path, tmp_path: Path) -> No
     assert [scope["last_word"](words) for words in ("a b c", "")] == ["c", ""]
 
 
+@pytest.mark.parametrize(
+    ("outcome", "status", "has_passed", "is_shown"),
+    [
+        (Outcome.VERIFIED, Status.PASSED, True, True),
+        (Outcome.UNVERIFIED, Status.PASSED, True, True),
+        (Outcome.PARTIAL, Status.FAILED, False, True),
+        (Outcome.FAILS, Status.PASSED, False, False),  # passed by exchange, and fails when imported
+        (Outcome.RUNS, Status.FAILED, False, False),
+        (Outcome.UNVERIFIED, Status.INCONCLUSIVE, False, False),
+    ],
+)
+def test_what_counts_as_a_pass(
+    outcome: Outcome, status: Status, has_passed: bool, is_shown: bool
+) -> None:
+    candidates = Candidates("def f(a):\n    ")
+    candidates.rated.append(Rated(Suggestion("s0", "x", outcome=outcome), RunResult(status, 3, 3)))
+    assert candidates.has_passed is has_passed
+    assert bool(candidates.passing()) is is_shown
+
+
 def test_the_draft_stays_among_those_that_are_shown() -> None:
     candidates = Candidates("def f(a):\n    ")
     for i in range(MAX_SHOWN + 3):
